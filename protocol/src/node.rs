@@ -1,0 +1,274 @@
+//! Signaling ⇄ SFU node: the link.
+//!
+//! Signaling sends [`Command`]s, the node sends [`Event`]s. A command is idempotent by id and fenced by an epoch; each is
+//! answered by exactly one [`NodeEvent::Done`]. The node numbers its events from 1 within its own life, so that a gap shows.
+//! The same types are carried in memory and as JSON text messages over a WebSocket (subprotocol [`crate::NODE_PROTOCOL`],
+//! `Authorization: Bearer <node secret>`); over the WebSocket the node speaks first, with [`NodeEvent::Hello`].
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    CommandId, Epoch, ErrorCode, MediaKind, Mid, NodeName, ParticipantNumber, ProtocolError, RoomId, SlotSource, SlotState,
+    Source, TrackId, TransportId,
+};
+
+/// A command to a node.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Command {
+    /// Never executed twice.
+    pub id: CommandId,
+    /// The commander's life. Refused with `stale_epoch` if a higher one was seen.
+    pub epoch: Epoch,
+    /// What to do.
+    #[serde(flatten)]
+    pub command: NodeCommand,
+}
+
+/// What a node can be told to do, by `type`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum NodeCommand {
+    /// Takes an offer. The first one for a transport makes it, and its room too. Result: `answered`.
+    Negotiate {
+        /// The transport, made if unknown.
+        transport: TransportId,
+        /// Its room, made if unknown.
+        room: RoomId,
+        /// Whose transport it is.
+        participant: ParticipantNumber,
+        /// The offer.
+        sdp: String,
+        /// The complete list of tracks the transport carries.
+        publications: Vec<Publication>,
+        /// Sources of slots; slots not listed keep theirs.
+        slots: Vec<Slot>,
+        /// Whether data channels are accepted.
+        data: bool,
+    },
+    /// A trickled candidate of the peer.
+    Candidate {
+        /// The transport.
+        transport: TransportId,
+        /// The `candidate:` line.
+        candidate: String,
+    },
+    /// Switches a slot.
+    SetSlot {
+        /// The transport.
+        transport: TransportId,
+        /// The slot.
+        mid: Mid,
+        /// Its new source.
+        source: Option<SlotSource>,
+    },
+    /// A track was muted by its owner, or no longer is.
+    SetMuted {
+        /// The room.
+        room: RoomId,
+        /// The track.
+        track: TrackId,
+        /// Whether it is muted now.
+        muted: bool,
+    },
+    /// Ends a transport with all it publishes and receives. Ending an unknown one is done already.
+    CloseTransport {
+        /// The transport.
+        transport: TransportId,
+    },
+    /// Ends a room with all its transports.
+    CloseRoom {
+        /// The room.
+        room: RoomId,
+    },
+    /// Keeps an opaque text with the room, for whoever syncs later.
+    StoreBlob {
+        /// The room.
+        room: RoomId,
+        /// Signaling's own; the node never looks inside.
+        blob: String,
+    },
+    /// Asks for everything the node holds. Result: `synced`.
+    Sync {},
+}
+
+/// A track to be received.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Publication {
+    /// The section that carries it.
+    pub mid: Mid,
+    /// Its id.
+    pub track: TrackId,
+    /// What it carries.
+    pub source: Source,
+    /// Silenced by its owner.
+    pub muted: bool,
+}
+
+/// A slot and its source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slot {
+    /// The section.
+    pub mid: Mid,
+    /// Where it takes its media from.
+    pub source: Option<SlotSource>,
+    /// Slots of one group share one msid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+}
+
+/// An event of a node.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Numbers the node's events from 1.
+    pub seq: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: NodeEvent,
+}
+
+/// What a node says, by `type`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum NodeEvent {
+    /// First on every WebSocket link.
+    Hello {
+        /// The node.
+        node: NodeName,
+        /// One life of the node: a new one means that it holds nothing from before.
+        epoch: Epoch,
+        /// Version of the node's software.
+        version: String,
+    },
+    /// The one answer to a command.
+    Done {
+        /// The command.
+        command: CommandId,
+        /// What came of it.
+        result: CommandResult,
+    },
+    /// A transport connected or ended. After `failed` it is gone.
+    Transport {
+        /// The transport.
+        transport: TransportId,
+        /// Its state.
+        #[serde(flatten)]
+        state: crate::TransportState,
+    },
+    /// A candidate of the node that was not in the answer.
+    Candidate {
+        /// The transport.
+        transport: TransportId,
+        /// The `candidate:` line.
+        candidate: String,
+    },
+    /// What flows in a slot changed.
+    Slot {
+        /// The transport.
+        transport: TransportId,
+        /// The slot.
+        mid: Mid,
+        /// What flows now.
+        #[serde(flatten)]
+        state: SlotState,
+    },
+    /// Who speaks in a room now, loudest first.
+    Speakers {
+        /// The room.
+        room: RoomId,
+        /// The speakers.
+        speakers: Vec<ParticipantNumber>,
+    },
+    /// Counters since the node's start, every few seconds.
+    Report {
+        /// Metric name (without prefix) and value, sorted by name.
+        counters: Vec<(String, u64)>,
+    },
+}
+
+/// What came of a command.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum CommandResult {
+    /// Done.
+    Done {},
+    /// To `negotiate`.
+    Answered {
+        /// The answer.
+        sdp: String,
+        /// Tracks that were accepted.
+        publications: Vec<AcceptedPublication>,
+        /// Slots that were accepted.
+        slots: Vec<crate::AnsweredSlot>,
+    },
+    /// To `sync`.
+    Synced {
+        /// What the node holds.
+        state: NodeState,
+    },
+    /// Refused.
+    Failed {
+        /// Why.
+        #[serde(flatten)]
+        error: ProtocolError,
+    },
+}
+
+/// A publication that was accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AcceptedPublication {
+    /// The section.
+    pub mid: Mid,
+    /// The track.
+    pub track: TrackId,
+    /// Audio or video.
+    pub kind: MediaKind,
+}
+
+/// Everything a node holds, for signaling to rebuild its rooms from.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct NodeState {
+    /// Its rooms.
+    pub rooms: Vec<RoomState>,
+    /// Its transports.
+    pub transports: Vec<TransportSnapshot>,
+}
+
+/// A room on a node.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RoomState {
+    /// The room.
+    pub room: RoomId,
+    /// What signaling stored last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blob: Option<String>,
+}
+
+/// A transport on a node.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TransportSnapshot {
+    /// The transport.
+    pub transport: TransportId,
+    /// Its room.
+    pub room: RoomId,
+    /// Whose it is.
+    pub participant: ParticipantNumber,
+    /// Whether media can flow.
+    pub connected: bool,
+    /// Its tracks.
+    pub publications: Vec<Publication>,
+    /// Its slots.
+    pub slots: Vec<Slot>,
+}
+
+impl From<ProtocolError> for CommandResult {
+    fn from(error: ProtocolError) -> Self {
+        Self::Failed { error }
+    }
+}
+
+impl CommandResult {
+    /// A refusal.
+    pub fn failed(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self::Failed { error: ProtocolError::new(code, message) }
+    }
+}

@@ -1,0 +1,1 @@
+//! Finds the transport that a datagram belongs to.

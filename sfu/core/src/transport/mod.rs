@@ -1,0 +1,1 @@
+//! One ICE + DTLS + SRTP + SCTP association.

@@ -1,0 +1,1 @@
+//! An SFU node: threads, sockets, batching and the link to signaling.

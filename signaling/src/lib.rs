@@ -1,0 +1,1 @@
+//! The signaling server: connections, sessions, rooms, tokens, WHIP and WHEP, the web page.

@@ -1,0 +1,1 @@
+//! A headless WebRTC peer for tests and CI.
