@@ -1,0 +1,73 @@
+# The parts of the test run: which there are, what they need, how one is run. Sourced by tests/run.
+
+# In the order they are run: what fails fastest comes first.
+ALL_PARTS=(lint purity unit js sim e2e browser strangers net screens bench)
+# What proves that a room works.
+ROOM_PARTS=(js sim e2e browser strangers net screens bench)
+
+list_parts() {
+    local part
+    for part in "${ALL_PARTS[@]}"; do
+        printf '%-10s %s\n' "$part" "$(sed -n '2s/^# //p' "tests/parts/$part.sh")"
+    done
+    printf '%-10s %s\n' room "${ROOM_PARTS[*]}" all "${ALL_PARTS[*]}"
+}
+
+expand_parts() {
+    local name
+    for name in "$@"; do
+        case "$name" in
+            all) printf '%s\n' "${ALL_PARTS[@]}" ;;
+            room) printf '%s\n' "${ROOM_PARTS[@]}" ;;
+            *) printf '%s\n' "$name" ;;
+        esac
+    done | awk '!seen[$0]++'
+}
+
+# The words of a `# key: a b c` line in a part's file.
+declared() {
+    sed -n "s/^# $2: //p" "tests/parts/$1.sh"
+}
+
+# Runs one part in a process group of its own, shows its output, keeps it under tests/artifacts, and prints one line.
+run_part() {
+    local part=$1 log="$PATCHBAY_ARTIFACTS/$1.log" started=$SECONDS status=0 installs missing name pid out tee_pid
+    printf '\n== %s: %s\n' "$part" "$(sed -n '2s/^# //p' "tests/parts/$part.sh")"
+    installs=$(declared "$part" installs)
+    if [ -n "$installs" ]; then
+        # shellcheck disable=SC2086
+        if ! tests/provision $installs; then
+            printf 'FAIL %s: what it needs could not be installed (%s)\n' "$part" "$installs"
+            return 1
+        fi
+    fi
+
+    exec {out}> >(exec tee "$log")
+    tee_pid=$!
+    set -m
+    bash -euo pipefail "tests/parts/$part.sh" >&"$out" 2>&1 &
+    pid=$!
+    set +m
+    exec {out}>&-
+    trap 'kill -- -'"$pid"' 2>/dev/null || true; exit 130' INT TERM
+    wait "$pid" || status=$?
+    trap - INT TERM
+    # Whatever the part left running is in its process group.
+    kill -- "-$pid" 2>/dev/null || true
+    wait "$tee_pid" || true
+
+    missing=()
+    for name in $(declared "$part" figures); do
+        grep -qE "FIGURE $name [0-9.]+" "$log" || missing+=("$name")
+    done
+    grep -ohE 'FIGURE [a-z0-9_]+ [0-9.]+ [^ ]+' "$log" | sort -u >> "$PATCHBAY_ARTIFACTS/figures.txt" || true
+    if [ "$status" -ne 0 ]; then
+        printf 'FAIL %s after %d s (exit code %d, log tests/artifacts/%s.log)\n' "$part" $((SECONDS - started)) "$status" "$part"
+        return 1
+    fi
+    if [ ${#missing[@]} -gt 0 ]; then
+        printf 'FAIL %s after %d s: figures missing: %s\n' "$part" $((SECONDS - started)) "${missing[*]}"
+        return 1
+    fi
+    printf 'PASS %s after %d s\n' "$part" $((SECONDS - started))
+}

@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# What a forwarded packet costs: before the socket, and in the whole process
+# installs: tools
+# figures: forward_ns_per_packet forward_allocations_per_packet process_us_per_packet
+source tests/lib/report.sh
+step 'forward path' cargo bench --package patchbay-sfu-core --quiet
+step 'whole process' cargo run --release --quiet --package patchbay-load

@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Chromium and Firefox in one room: decoded frames and samples, every codec, pixels, reloads, text that stays text
+# installs: tools node browsers
+# figures: late_join_first_frame_chromium_ms
+source tests/lib/report.sh
+step 'build' cargo build --quiet --package patchbay --package patchbay-peer
+step 'browsers' node --test --test-concurrency=1 --test-reporter=spec tests/browser/room/*.test.js

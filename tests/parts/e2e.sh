@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# The real binary and headless peers, embedded and as two processes: media, slots, data, silence, hostile input
+# installs: tools
+# figures: late_join_first_frame_headless_ms twenty_peers_offers_per_peer
+source tests/lib/report.sh
+step 'build' cargo build --quiet --package patchbay --package patchbay-peer
+step 'end to end' cargo test --package patchbay-e2e --quiet -- --nocapture --test-threads 2

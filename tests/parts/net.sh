@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# A browser behind 5 % loss each way and 50 ms of delay keeps decoding
+# installs: tools node browsers net
+# figures: lossy_frames_decoded_per_s lossy_freezes
+source tests/lib/report.sh
+step 'build' cargo build --quiet --package patchbay --package patchbay-peer
+step 'the network library' node --test --test-concurrency=1 --test-reporter=spec tests/net/*.test.js
+step 'a call through loss' node --test --test-concurrency=1 --test-reporter=spec tests/browser/net/*.test.js

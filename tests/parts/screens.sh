@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+# Pictures of the page before and in a call of 2, 5 and 12, desktop and phone, under tests/artifacts
+# installs: tools node browsers
+source tests/lib/report.sh
+step 'build' cargo build --quiet --package patchbay --package patchbay-peer
+step 'pictures' node --test --test-concurrency=1 --test-reporter=spec tests/browser/screens/*.test.js

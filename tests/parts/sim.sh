@@ -1,0 +1,5 @@
+#!/usr/bin/env bash
+# The real core and simulated peers on a virtual network: loss, delay, reordering, duplication, silence
+# installs: tools
+source tests/lib/report.sh
+step 'simulation' cargo test --package patchbay-sim --quiet -- --nocapture
