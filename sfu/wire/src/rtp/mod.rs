@@ -14,6 +14,7 @@ pub use extension::{ExtensionForm, Extensions};
 pub use header::{Csrcs, RtpError, RtpHeader};
 pub use number::{ExtendedSequence, ExtensionId, PayloadType, RtpTimestamp, SequenceNumber, Ssrc};
 pub use unroll::SequenceUnroller;
+pub(crate) use unroll::guess_index;
 pub use value::{
     AbsSendTime, AudioLevel, PlayoutDelay, TransportSequence, VideoOrientation, parse_mid, parse_rid,
 };
