@@ -22,5 +22,9 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
 )]
 
+pub mod classify;
+pub mod codec;
+pub mod rtcp;
 pub mod rtp;
+pub mod rtx;
 pub mod srtp;
