@@ -72,7 +72,7 @@ pub enum CandidateKind {
 impl Candidate {
     /// A host candidate for component 1, with priority and foundation by the recipes of RFC 8445 and RFC 6544.
     ///
-    /// `local_preference` ranks addresses among each other, higher is better. For TCP only its upper 13 bits count.
+    /// `local_preference` ranks addresses among each other, higher is better. For TCP only its lower 13 bits count.
     pub fn host(transport: CandidateTransport, address: SocketAddr, local_preference: u16) -> Self {
         const HOST_TYPE_PREFERENCE: u32 = 126;
         // RFC 6544, section 4.2: direction preference for host candidates, in the top three bits.
@@ -84,7 +84,7 @@ impl Candidate {
                     TcpType::Passive => 4,
                     TcpType::SimultaneousOpen => 2,
                 };
-                (direction << 13) | u32::from(local_preference >> 3)
+                (direction << 13) | u32::from(local_preference & 0x1fff)
             }
         };
         // TCP gets a lower type preference than any UDP host candidate, so that UDP wins where both work.

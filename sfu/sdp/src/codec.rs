@@ -84,20 +84,15 @@ impl FormatParameters {
         }
     }
 
-    /// The parameters an answer repeats: all but the limits of the offerer's own decoder, which say nothing about
-    /// what this side can take (RFC 7741, section 6.1).
+    /// The parameters an answer repeats: all but those that describe the offerer alone, the limits of its decoder
+    /// (RFC 7741, section 6.1) and what its encoder sends (`sprop-…`).
     pub(crate) fn answered(&self) -> Self {
-        let is_limit =
-            |part: &&str| !matches!(part.split('=').next().map(str::trim), Some("max-fs" | "max-fr"));
-        Self(
-            self.0
-                .split(';')
-                .map(str::trim)
-                .filter(|part| !part.is_empty())
-                .filter(is_limit)
-                .collect::<Vec<_>>()
-                .join(";"),
-        )
+        let is_own = |part: &&str| {
+            let name = part.split('=').next().map_or("", str::trim);
+            !matches!(name, "max-fs" | "max-fr") && !name.starts_with("sprop-")
+        };
+        let parts = self.0.split(';').map(str::trim).filter(|part| !part.is_empty());
+        Self(parts.filter(is_own).collect::<Vec<_>>().join(";"))
     }
 
     fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
