@@ -1,0 +1,303 @@
+/**
+ * One stay in a room: a connection, a transport, and which sections of it carry which publications and slots. A rejoin
+ * makes a new one and lets the old one go. It says `lost` once when it cannot go on by itself.
+ */
+import { Connection } from "./connection.js";
+import { PatchbayError } from "./errors.js";
+import { PROTOCOL_VERSION, kindOf } from "./protocol.js";
+import { Transport } from "./transport.js";
+import { abortable } from "./platform.js";
+import { encodingFor } from "./policy/encoding.js";
+
+const CLIENT = "patchbay-sdk/0.1.0";
+/** How long media may take to flow after a join or an ICE restart. */
+const CONNECT_TIMEOUT_MS = 12_000;
+/** How long a transport may be `disconnected` before a new path is looked for: a lost burst repairs itself sooner. */
+const DISCONNECTED_MS = 2_500;
+
+/** The session cannot go on. */
+export class LostEvent extends Event {
+  /** @param {PatchbayError} error */
+  constructor(error) {
+    super("lost");
+    this.error = error;
+  }
+}
+
+/**
+ * @typedef {object} Desired what the session shall carry
+ * @property {readonly import("./publication.js").Publication[]} publications
+ * @property {readonly import("./slot.js").Slot[]} slots
+ * @property {(slot: import("./slot.js").Slot) => import("./protocol.js").SlotSource | null} sourceOf
+ */
+
+export class Session extends EventTarget {
+  #platform;
+  #connection;
+  #transport;
+  /** @type {Map<import("./publication.js").Publication, RTCRtpTransceiver>} */
+  #publications = new Map();
+  /** @type {Map<import("./slot.js").Slot, RTCRtpTransceiver>} */
+  #slots = new Map();
+  /** Sections that carried a publication once. @type {RTCRtpTransceiver[]} */
+  #spare = [];
+  #ended = false;
+  #restarting = false;
+  /** @type {any} */
+  #timer;
+
+  /** @param {{url: string | URL, token?: string, platform: import("./platform.js").Platform}} options */
+  constructor({ url, token, platform }) {
+    super();
+    this.#platform = platform;
+    this.#connection = new Connection(url, { token, platform });
+    try {
+      this.#transport = new Transport(platform);
+    } catch (cause) {
+      this.#connection.close();
+      throw new PatchbayError("unsupported", "This browser could not start WebRTC.", { cause });
+    }
+  }
+
+  /** How many offers were made. */
+  get offers() {
+    return this.#transport.offers;
+  }
+  /** The browser's connection, for statistics. */
+  get peerConnection() {
+    return this.#transport.connection;
+  }
+  /** @returns {RTCPeerConnectionState} */
+  get mediaState() {
+    return this.#transport.state;
+  }
+  /** Milliseconds to signaling and back. */
+  get signalingRttMs() {
+    return this.#connection.rttMs;
+  }
+
+  /**
+   * Joins in one round trip: the offer goes with the request.
+   * @param {Omit<Extract<import("./protocol.js").ClientRequest, {type: "join"}>, "type" | "offer">} request
+   * @param {Desired} desired
+   * @param {(joined: import("./protocol.js").Joined) => void} onJoined called before any later event is delivered
+   * @param {AbortSignal} [signal]
+   */
+  async join(request, desired, onJoined, signal) {
+    const abort = () => this.close();
+    signal?.addEventListener("abort", abort, { once: true });
+    try {
+      await abortable(this.#negotiate(desired, async (offer) => {
+        await this.#connection.ready;
+        const hello = this.#connection.request({ type: "hello", version: PROTOCOL_VERSION, client: CLIENT });
+        const join = this.#connection.request({ type: "join", ...request, offer });
+        const [welcome, joined] = /** @type {[import("./protocol.js").Welcome, import("./protocol.js").Joined]} */ (await Promise.all([hello, join]));
+        this.#connection.setHeartbeat(welcome.heartbeat_ms);
+        this.#listen();
+        onJoined(joined);
+        if (!joined.answer) throw new PatchbayError("media_failed", "The server let us in but gave no answer for media.");
+        return { answer: joined.answer, iceServers: joined.ice_servers };
+      }), signal);
+      this.#watchFor(CONNECT_TIMEOUT_MS);
+    } catch (error) {
+      this.close();
+      throw error;
+    } finally {
+      signal?.removeEventListener("abort", abort);
+    }
+  }
+
+  /**
+   * Makes the session carry what is desired, with at most one offer.
+   * @param {Desired} desired
+   */
+  async sync(desired) {
+    await this.#negotiate(desired, async (offer) => {
+      const answer = /** @type {import("./protocol.js").Answer} */ (/** @type {unknown} */ (await this.#connection.request({ type: "offer", ...offer })));
+      return { answer };
+    });
+  }
+
+  /**
+   * @param {import("./protocol.js").ClientRequest} request
+   * @returns {Promise<import("./protocol.js").Reply>}
+   */
+  request(request) {
+    return this.#connection.request(request);
+  }
+
+  /** Ends it: leaves the room if there is still a way to say so. */
+  close() {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#platform.clearTimeout(this.#timer);
+    if (this.#connection.isOpen) this.#connection.request({ type: "leave" }).catch(() => {});
+    this.#connection.close();
+    this.#transport.close();
+  }
+
+  #listen() {
+    this.#connection.addEventListener("close", (event) => {
+      this.#lose(/** @type {import("./connection.js").ConnectionCloseEvent} */ (event).error);
+    });
+    this.#connection.addEventListener("message", (event) => {
+      const { message } = /** @type {import("./connection.js").MessageEvent} */ (event);
+      this.#receive(message);
+    });
+    this.#transport.addEventListener("candidate", (event) => {
+      const { candidate } = /** @type {import("./transport.js").CandidateEvent} */ (event);
+      this.#connection.request({ type: "candidate", ...candidate }).catch(() => {});
+    });
+    this.#transport.addEventListener("statechange", () => this.#mediaStateChanged());
+  }
+
+  /** @param {import("./protocol.js").ServerMessage} message */
+  #receive(message) {
+    if (this.#ended) return;
+    if (message.type === "candidate") this.#transport.addCandidate(message);
+    else if (message.type === "transport" && message.state === "failed") this.#lose(new PatchbayError("media_failed", message.reason));
+    else this.dispatchEvent(Object.assign(new Event("message"), { message }));
+  }
+
+  #mediaStateChanged() {
+    const state = this.#transport.state;
+    if (this.#ended) return;
+    if (state === "connected") {
+      this.#platform.clearTimeout(this.#timer);
+      this.#restarting = false;
+    } else if (state === "disconnected") {
+      this.#platform.clearTimeout(this.#timer);
+      this.#timer = this.#platform.setTimeout(() => this.#restartIce(), DISCONNECTED_MS);
+    } else if (state === "failed") {
+      this.#restartIce();
+    }
+    this.dispatchEvent(new Event("mediastate"));
+  }
+
+  /** Looks for a new path, once; when that fails too, the session is lost. */
+  #restartIce() {
+    if (this.#restarting) return this.#lose(noPath());
+    this.#restarting = true;
+    this.#watchFor(CONNECT_TIMEOUT_MS);
+    this.#transport.connection.restartIce();
+    this.#exchangeNow((offer) => this.#connection.request({ type: "offer", ...offer })).catch(() => this.#lose(noPath()));
+  }
+
+  /** @param {number} ms */
+  #watchFor(ms) {
+    this.#platform.clearTimeout(this.#timer);
+    if (this.#transport.state === "connected") return;
+    this.#timer = this.#platform.setTimeout(() => this.#lose(noPath()), ms);
+  }
+
+  /** @param {PatchbayError} error */
+  #lose(error) {
+    if (this.#ended) return;
+    this.dispatchEvent(new LostEvent(error));
+  }
+
+  /**
+   * @param {Desired} desired
+   * @param {(offer: import("./protocol.js").Description) => Promise<import("./transport.js").Exchanged>} exchange
+   */
+  async #negotiate(desired, exchange) {
+    /** @type {import("./slot.js").Slot[]} */
+    let fresh = [];
+    let isNeeded = false;
+    const nothing = new Error("nothing to negotiate");
+    try {
+      await this.#transport.negotiate(
+        () => {
+          ({ isNeeded, fresh } = this.#prepare(desired));
+          if (!isNeeded) throw nothing;
+        },
+        async ({ sdp, midOf }) => {
+          const slots = fresh.map((slot) => ({ slot, mid: midOf(/** @type {RTCRtpTransceiver} */ (this.#slots.get(slot))) }));
+          const exchanged = await exchange({
+            sdp,
+            publications: this.#describePublications(midOf),
+            slots: slots.map(({ slot, mid }) => ({ mid, source: desired.sourceOf(slot) })),
+          });
+          for (const { slot, mid } of slots) {
+            slot.bind(/** @type {RTCRtpTransceiver} */ (this.#slots.get(slot)));
+            slot.mid = mid;
+          }
+          for (const [publication, transceiver] of this.#publications) {
+            publication.transceiver = transceiver;
+            publication.mid = midOf(transceiver);
+            publication.id = exchanged.answer.publications?.find(({ mid }) => mid === publication.mid)?.track ?? publication.id;
+          }
+          return exchanged;
+        },
+      );
+    } catch (error) {
+      if (error === nothing) return;
+      for (const slot of fresh) if (slot.mid === null) this.#slots.get(slot)?.stop?.();
+      throw error;
+    }
+  }
+
+  /**
+   * An offer with the sections as they are.
+   * @param {(offer: import("./protocol.js").Description) => Promise<import("./protocol.js").Reply>} ask
+   */
+  #exchangeNow(ask) {
+    return this.#transport.negotiate(() => {}, async ({ sdp, midOf }) => {
+      const reply = await ask({ sdp, publications: this.#describePublications(midOf), slots: [] });
+      return { answer: /** @type {any} */ (reply) };
+    });
+  }
+
+  /** @param {(transceiver: RTCRtpTransceiver) => string} midOf */
+  #describePublications(midOf) {
+    return [...this.#publications].map(([publication, transceiver]) => ({
+      mid: midOf(transceiver),
+      source: publication.source,
+      muted: publication.muted,
+    }));
+  }
+
+  /**
+   * Adds the sections that are missing and empties those that are no longer wanted.
+   * @param {Desired} desired
+   */
+  #prepare(desired) {
+    let isNeeded = false;
+    for (const [publication, transceiver] of [...this.#publications]) {
+      if (desired.publications.includes(publication)) continue;
+      this.#publications.delete(publication);
+      transceiver.direction = "inactive";
+      transceiver.sender.replaceTrack(null).catch(() => {});
+      this.#spare.push(transceiver);
+      isNeeded = true;
+    }
+    for (const publication of desired.publications) {
+      if (this.#publications.has(publication)) continue;
+      this.#publications.set(publication, this.#senderFor(publication, desired));
+      isNeeded = true;
+    }
+    const fresh = desired.slots.filter((slot) => !this.#slots.has(slot));
+    for (const slot of fresh) this.#slots.set(slot, this.#transport.addReceiver(slot.kind));
+    return { isNeeded: isNeeded || fresh.length > 0, fresh };
+  }
+
+  /**
+   * @param {import("./publication.js").Publication} publication
+   * @param {Desired} desired
+   * @returns {RTCRtpTransceiver}
+   */
+  #senderFor(publication, desired) {
+    const kind = kindOf(publication.source);
+    const encoding = encodingFor(publication.source, { height: publication.track?.getSettings?.().height });
+    const index = publication.codec ? -1 : this.#spare.findIndex((transceiver) => transceiver.receiver.track.kind === kind);
+    if (index < 0) return this.#transport.addSender(kind, publication.track, encoding, publication.codec);
+    const [transceiver] = this.#spare.splice(index, 1);
+    transceiver.direction = "sendonly";
+    transceiver.sender.replaceTrack(publication.track).catch(() => {});
+    return transceiver;
+  }
+}
+
+function noPath() {
+  return new PatchbayError("media_failed", "No way was found for audio and video between this browser and the server.");
+}

@@ -1,0 +1,141 @@
+/**
+ * One `RTCPeerConnection` to the SFU. The client makes every offer, one at a time; the SFU answers.
+ *
+ * Order of an exchange: `createOffer`, ask the server, apply the ICE servers, `setLocalDescription`,
+ * `setRemoteDescription`. Gathering starts only with the fourth step, so ICE servers may arrive with the answer, and
+ * an offer that the server refuses leaves nothing to roll back.
+ */
+import { assignMids } from "./sdp.js";
+import { codecPreferences } from "./policy/codec.js";
+
+/**
+ * @typedef {{answer: import("./protocol.js").Answer, iceServers?: RTCIceServer[]}} Exchanged
+ * @typedef {{sdp: string, midOf: (transceiver: RTCRtpTransceiver) => string}} Offered
+ */
+
+/** The peer connection's state changed. */
+export class TransportStateEvent extends Event {
+  /** @param {RTCPeerConnectionState} state */
+  constructor(state) {
+    super("statechange");
+    this.state = state;
+  }
+}
+
+/** A local candidate was found. */
+export class CandidateEvent extends Event {
+  /** @param {{candidate: string, mid?: string}} candidate an empty text ends the candidates */
+  constructor(candidate) {
+    super("candidate");
+    this.candidate = candidate;
+  }
+}
+
+export class Transport extends EventTarget {
+  #platform;
+  /** @type {Promise<unknown>} */
+  #queue = Promise.resolve();
+  #closed = false;
+  /** How many offers were made. */
+  offers = 0;
+
+  /** @param {import("./platform.js").Platform} platform */
+  constructor(platform) {
+    super();
+    this.#platform = platform;
+    /** The browser's object. */
+    this.connection = new platform.RTCPeerConnection({ bundlePolicy: "max-bundle", rtcpMuxPolicy: "require" });
+    this.connection.onconnectionstatechange = () => this.dispatchEvent(new TransportStateEvent(this.connection.connectionState));
+    this.connection.onicecandidate = ({ candidate }) => {
+      this.dispatchEvent(new CandidateEvent({ candidate: candidate?.candidate ?? "", mid: candidate?.sdpMid ?? undefined }));
+    };
+  }
+
+  /** @returns {RTCPeerConnectionState} */
+  get state() {
+    return this.#closed ? "closed" : this.connection.connectionState;
+  }
+
+  /**
+   * Adds a section to receive on. It is negotiated with the next offer.
+   * @param {"audio" | "video"} kind
+   */
+  addReceiver(kind) {
+    const transceiver = this.connection.addTransceiver(kind, { direction: "recvonly" });
+    this.#prefer(transceiver, codecPreferences(this.#platform.codecs(kind, "receive"), kind));
+    return transceiver;
+  }
+
+  /**
+   * Adds a section to send on. It is negotiated with the next offer.
+   * @param {"audio" | "video"} kind
+   * @param {MediaStreamTrack | null} track
+   * @param {RTCRtpEncodingParameters} encoding
+   * @param {string} [codec] that one codec alone
+   */
+  addSender(kind, track, encoding, codec) {
+    const transceiver = this.connection.addTransceiver(track ?? kind, { direction: "sendonly", sendEncodings: [encoding] });
+    this.#prefer(transceiver, codecPreferences(this.#platform.codecs(kind, "send"), kind, codec));
+    return transceiver;
+  }
+
+  /**
+   * Makes one offer, after any that is under way.
+   * @param {() => void} prepare adds what the offer shall hold
+   * @param {(offered: Offered) => Promise<Exchanged>} exchange asks the server
+   * @returns {Promise<Exchanged>}
+   */
+  negotiate(prepare, exchange) {
+    const run = async () => {
+      const pc = this.connection;
+      prepare();
+      const offer = await pc.createOffer();
+      const sdp = offer.sdp ?? "";
+      const mids = assignMids(sdp, pc.getTransceivers().filter(({ direction }) => direction !== "stopped"));
+      const exchanged = await exchange({ sdp, midOf: (transceiver) => mids.get(transceiver) ?? "" });
+      if (exchanged.iceServers && exchanged.iceServers.length > 0) {
+        pc.setConfiguration({ ...pc.getConfiguration(), iceServers: exchanged.iceServers });
+      }
+      this.offers += 1;
+      await pc.setLocalDescription(offer);
+      await pc.setRemoteDescription({ type: "answer", sdp: exchanged.answer.sdp });
+      return exchanged;
+    };
+    const result = this.#queue.then(run);
+    this.#queue = result.catch(() => {});
+    return result;
+  }
+
+  /**
+   * A candidate of the server.
+   * @param {{candidate: string, mid?: string}} candidate
+   */
+  async addCandidate({ candidate, mid }) {
+    await this.#queue;
+    try {
+      await this.connection.addIceCandidate({ candidate, sdpMid: mid ?? "0" });
+    } catch {
+      // A candidate of a generation that an ICE restart has ended: of no use, and of no harm.
+    }
+  }
+
+  close() {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.connection.onconnectionstatechange = this.connection.onicecandidate = null;
+    this.connection.close();
+  }
+
+  /**
+   * @param {RTCRtpTransceiver} transceiver
+   * @param {import("./policy/codec.js").Codec[]} codecs
+   */
+  #prefer(transceiver, codecs) {
+    if (codecs.length === 0 || typeof transceiver.setCodecPreferences !== "function") return;
+    try {
+      transceiver.setCodecPreferences(/** @type {any} */ (codecs));
+    } catch {
+      // The browser knows better which codecs this section can have; its own order stands.
+    }
+  }
+}
