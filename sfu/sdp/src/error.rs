@@ -87,7 +87,7 @@ pub enum SdpError {
     UnsafeText(&'static str),
 }
 
-/// Why a media section is answered with port 0.
+/// Why a media section is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The offer has stopped it (port 0, outside the BUNDLE group).

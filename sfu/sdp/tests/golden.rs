@@ -10,8 +10,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use patchbay_sdp::{
-    Codec, DtlsRole, Extension, Fragment, H264Profile, Limits, MediaKind, Mid, NegotiatedSection, Offer,
-    PayloadType, Policy, Refusal, SdpError, SectionChoice,
+    Codec, Direction, DtlsRole, Extension, Fragment, H264Profile, Limits, MediaKind, Mid, NegotiatedSection,
+    Offer, PayloadType, Policy, Refusal, SdpError, SectionChoice,
 };
 
 fn folder() -> PathBuf {
@@ -146,6 +146,18 @@ fn a_stopped_section_stays_stopped() {
     assert_eq!(stopped[0].mid, Mid::new("7"));
 }
 
+/// Chromium fails to apply an answer that stops the section its only transport belongs to.
+#[test]
+fn the_first_section_is_refused_without_stopping_the_transport() {
+    for name in ["chromium-pcmu-maxbundle", "firefox-pcmu-maxbundle"] {
+        let (_, answer) = fixture::answer(&offer_text(name), 1).unwrap();
+        assert_eq!(answer.sections[0].refusal, Some(Refusal::NoCommonCodec), "{name}");
+        let reread = Offer::parse(&answer.sdp, &Limits::default()).unwrap();
+        assert_eq!(reread.bundle.first().map(Mid::as_str), Some("0"), "{name}");
+        assert_eq!(reread.sections[0].direction, Direction::Inactive, "{name}");
+    }
+}
+
 #[test]
 fn h264_and_vp9_across_browsers() {
     let chromium = negotiated("chromium-sendrecv");
@@ -213,10 +225,12 @@ fn policy_orders_publications_and_narrows_them() {
     assert_eq!(answer.sections[1].codecs.len(), 1);
     assert!(matches!(answer.sections[1].codecs[0].codec, Codec::Av1 { profile: 0 }));
     assert!(answer.sections[6].codecs.len() > 5, "slots keep all");
-    // The transport's candidates move to the first section that is left.
-    assert!(answer.sdp.contains("a=group:BUNDLE 1 2 "));
+    // Refused, but the transport is negotiated in it.
+    assert!(answer.sdp.contains("a=group:BUNDLE 0 1 2 "));
     let reread = Offer::parse(&answer.sdp, &Limits::default()).unwrap();
-    assert_eq!(reread.sections[1].candidates.len(), 4);
+    assert_eq!(reread.sections[0].direction, Direction::Inactive);
+    assert_eq!(reread.sections[0].candidates.len(), 4);
+    assert_eq!(reread.sections[0].refusal, None);
 }
 
 #[test]

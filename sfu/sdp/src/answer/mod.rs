@@ -56,7 +56,7 @@ pub enum SectionChoice {
     Data,
     /// Audio or video that flows neither way for now.
     Inactive,
-    /// Answered with port 0.
+    /// Refused: see [`NegotiatedSection::refusal`].
     Reject,
 }
 
@@ -119,7 +119,7 @@ pub struct Answer {
 impl Answer {
     /// Answers an offer, with one choice for each of its sections, in order.
     ///
-    /// A section that can't be accepted is answered with port 0 and says why in [`NegotiatedSection::refusal`]; that is
+    /// A section that can't be accepted is refused and says why in [`NegotiatedSection::refusal`]; that is
     /// no error.
     ///
     /// # Errors
@@ -150,7 +150,8 @@ pub struct NegotiatedSection {
     pub mid: Option<Mid>,
     /// What it carries.
     pub kind: MediaKind,
-    /// Why it was answered with port 0, if it was. Everything below is empty then.
+    /// Why it was refused, if it was. Everything below is empty then. The answer says port 0, or, for the section that
+    /// the one transport is negotiated in, `inactive`.
     pub refusal: Option<Refusal>,
     /// Direction in the answer: from this side, so a slot is `sendonly`.
     pub direction: Direction,

@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use super::{LocalDescription, NegotiatedCodec, NegotiatedSection};
 use crate::codec::Feedback;
-use crate::error::SdpError;
+use crate::error::{Refusal, SdpError};
 use crate::offer::{MediaKind, Offer, OfferedSection};
 use crate::security::DtlsRole;
 use crate::text::{is_token, is_word};
@@ -21,11 +21,18 @@ pub(super) fn answer(
     let _ = write_session(&mut out, offer, local, sections);
     let mut has_transport = false;
     for (offered, section) in offer.sections.iter().zip(sections) {
+        let is_held = is_held(offer, sections, offered, section);
         let _ = match section.refusal {
-            Some(_) => write_refused(&mut out, offered),
-            None => {
+            Some(_) if !is_held => write_refused(&mut out, offered),
+            _ => {
                 let is_first = !std::mem::replace(&mut has_transport, true);
-                write_accepted(&mut out, offer, local, role, offered, section, is_first)
+                write_transport(&mut out, offer, local, role, offered, section, is_first).and_then(|()| {
+                    if is_held {
+                        write_held(&mut out, offered)
+                    } else {
+                        write_media(&mut out, local, section)
+                    }
+                })
             }
         };
     }
@@ -74,8 +81,9 @@ fn write_session(
     }
     if !offer.bundle.is_empty() {
         out.write_str("a=group:BUNDLE")?;
-        for section in sections.iter().filter(|section| section.refusal.is_none()) {
-            if let Some(mid) = &section.mid {
+        for (offered, section) in offer.sections.iter().zip(sections) {
+            let is_kept = section.refusal.is_none() || is_held(offer, sections, offered, section);
+            if let Some(mid) = section.mid.as_ref().filter(|_| is_kept) {
                 write!(out, " {mid}")?;
             }
         }
@@ -87,6 +95,23 @@ fn write_session(
     out.write_str("a=msid-semantic: WMS *\r\n")
 }
 
+/// Whether a refused section is kept as an inactive one, because the transport is negotiated in it.
+///
+/// With `bundlePolicy: "max-bundle"` Chromium has a transport for the section that BUNDLE names first and for no other;
+/// an answer that stops that one fails as a whole.
+fn is_held(
+    offer: &Offer,
+    sections: &[NegotiatedSection],
+    offered: &OfferedSection,
+    section: &NegotiatedSection,
+) -> bool {
+    matches!(section.refusal, Some(Refusal::NoCommonCodec | Refusal::Chosen))
+        && section.mid.is_some()
+        && section.mid.as_ref() == offer.bundle.first()
+        && offered.codecs.first().is_some_and(|codec| !codec.name.is_empty())
+        && sections.iter().any(|other| other.refusal.is_none())
+}
+
 /// Port 0, with the first format and what explains it: some parsers want an `rtpmap` even here.
 fn write_refused(out: &mut String, offered: &OfferedSection) -> fmt::Result {
     write!(
@@ -94,18 +119,28 @@ fn write_refused(out: &mut String, offered: &OfferedSection) -> fmt::Result {
         "m={} 0 {} {}\r\nc=IN IP4 0.0.0.0\r\n",
         offered.media, offered.protocol, offered.first_format
     )?;
-    if let Some(codec) = offered.codecs.first().filter(|codec| !codec.name.is_empty()) {
-        let (payload_type, name, clock_rate) = (codec.payload_type, &codec.name, codec.clock_rate);
-        write!(out, "a=rtpmap:{payload_type} {name}/{clock_rate}")?;
-        write_channels(out, codec.channels)?;
-    }
+    write_first_codec(out, offered)?;
     if let Some(mid) = &offered.mid {
         write!(out, "a=mid:{mid}\r\n")?;
     }
     out.write_str("a=inactive\r\n")
 }
 
-fn write_accepted(
+fn write_first_codec(out: &mut String, offered: &OfferedSection) -> fmt::Result {
+    let Some(codec) = offered.codecs.first().filter(|codec| !codec.name.is_empty()) else { return Ok(()) };
+    let (payload_type, name, clock_rate) = (codec.payload_type, &codec.name, codec.clock_rate);
+    write!(out, "a=rtpmap:{payload_type} {name}/{clock_rate}")?;
+    write_channels(out, codec.channels)
+}
+
+/// The rest of a section that nothing flows on but the transport's own traffic.
+fn write_held(out: &mut String, offered: &OfferedSection) -> fmt::Result {
+    out.write_str("a=inactive\r\na=rtcp-mux\r\n")?;
+    write_first_codec(out, offered)
+}
+
+/// The `m=` line and what concerns the transport.
+fn write_transport(
     out: &mut String,
     offer: &Offer,
     local: &LocalDescription,
@@ -117,6 +152,9 @@ fn write_accepted(
     write!(out, "m={} 9 {}", offered.media, offered.protocol)?;
     if section.kind == MediaKind::Application {
         out.write_str(" webrtc-datachannel")?;
+    }
+    if section.refusal.is_some() {
+        write!(out, " {}", offered.first_format)?;
     }
     for codec in &section.codecs {
         write!(out, " {}", codec.payload_type)?;
@@ -139,9 +177,14 @@ fn write_accepted(
         out.write_str("a=ice-options:trickle\r\n")?;
     }
     write!(out, "a=fingerprint:{}\r\na=setup:{}\r\n", local.fingerprint, role.setup())?;
-    if let Some(mid) = &section.mid {
-        write!(out, "a=mid:{mid}\r\n")?;
+    match &section.mid {
+        Some(mid) => write!(out, "a=mid:{mid}\r\n"),
+        None => Ok(()),
     }
+}
+
+/// The rest of an accepted section.
+fn write_media(out: &mut String, local: &LocalDescription, section: &NegotiatedSection) -> fmt::Result {
     if section.kind == MediaKind::Application {
         let (port, size) = (LocalDescription::SCTP_PORT, local.max_message_size);
         return write!(out, "a=sctp-port:{port}\r\na=max-message-size:{size}\r\n");
