@@ -1,0 +1,8 @@
+//! Header extension blocks in every form.
+#![no_main]
+
+#[allow(dead_code)]
+#[path = "../../tests/exercise/mod.rs"]
+mod exercise;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| exercise::extension(bytes));

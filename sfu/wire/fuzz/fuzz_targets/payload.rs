@@ -1,0 +1,8 @@
+//! Payload descriptors of every codec, and RTX.
+#![no_main]
+
+#[allow(dead_code)]
+#[path = "../../tests/exercise/mod.rs"]
+mod exercise;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| exercise::payload(bytes));
