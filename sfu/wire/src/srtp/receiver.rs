@@ -122,3 +122,13 @@ impl SrtpReceiver {
         self.rtp_streams.len()
     }
 }
+
+impl std::fmt::Debug for SrtpReceiver {
+    /// Names profile and number of streams; never key material.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SrtpReceiver")
+            .field("profile", &self.profile)
+            .field("streams", &self.stream_count())
+            .finish_non_exhaustive()
+    }
+}

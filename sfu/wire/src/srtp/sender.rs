@@ -140,3 +140,13 @@ impl SrtpSender {
         self.streams.len()
     }
 }
+
+impl std::fmt::Debug for SrtpSender {
+    /// Names profile and number of streams; never key material.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SrtpSender")
+            .field("profile", &self.profile)
+            .field("streams", &self.stream_count())
+            .finish_non_exhaustive()
+    }
+}
