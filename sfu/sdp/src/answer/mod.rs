@@ -94,13 +94,9 @@ impl Default for Policy {
             slot_codecs: codecs,
             transport_cc: false,
             remb: false,
-            extensions: vec![
-                Extension::Mid,
-                Extension::Rid,
-                Extension::Rrid,
-                Extension::AudioLevel,
-                Extension::VideoOrientation,
-            ],
+            // Video orientation is not among them: Firefox does not take it, and a sender that may not use it turns the
+            // picture itself, so everybody sees it upright.
+            extensions: vec![Extension::Mid, Extension::Rid, Extension::Rrid, Extension::AudioLevel],
         }
     }
 }
