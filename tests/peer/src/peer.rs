@@ -468,3 +468,77 @@ fn summary(stats: &PeerStats) -> String {
         stats.ended
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::{Loudness, Picture};
+
+    /// Takes one WHIP offer and answers it with a connection of the same stack.
+    async fn answer_one(listener: TcpListener, ledger: Arc<Mutex<Ledger>>) -> Arc<dyn PeerConnection> {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut text = String::new();
+        let offer = loop {
+            let mut buffer = [0; 4096];
+            let count = stream.read(&mut buffer).await.unwrap();
+            text.push_str(std::str::from_utf8(&buffer[..count]).unwrap());
+            let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+            if body.len() == length.parse::<usize>().unwrap() {
+                break body.to_owned();
+            }
+        };
+        let (state, _) = watch::channel(ConnectionState::New);
+        let connection = connection::open([127, 0, 0, 1].into(), true, state, ledger).await.unwrap();
+        connection.set_remote_description(RTCSessionDescription::offer(offer).unwrap()).await.unwrap();
+        let answer = connection.create_answer(None).await.unwrap();
+        connection.set_local_description(answer).await.unwrap();
+        let sdp = loop {
+            let sdp = connection.local_description().await.unwrap().sdp;
+            if sdp.contains("a=candidate") {
+                break sdp;
+            }
+            tokio::task::yield_now().await;
+        };
+        let response = format!(
+            "HTTP/1.1 201 Created\r\nlocation: /whip/r/1\r\ncontent-length: {}\r\n\r\n{sdp}",
+            sdp.len()
+        );
+        stream.write_all(response.as_bytes()).await.unwrap();
+        connection
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_a_peer_publishes_can_be_decoded_by_another() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = format!("http://{}", listener.local_addr().unwrap());
+        let ledger = Arc::new(Mutex::new(Ledger::new("r", "receiver")));
+        ledger.lock().unwrap().add_slot("0", MediaKind::Audio, None);
+        ledger.lock().unwrap().add_slot("1", MediaKind::Video, None);
+        let answering = tokio::spawn(answer_one(listener, Arc::clone(&ledger)));
+        let config = PeerConfig::new(server, "r")
+            .way(Way::Whip)
+            .identity("sender")
+            .publish(Publication::microphone(Some(Loudness::constant(20))).unwrap())
+            .publish(Publication::camera(Picture::Ball).unwrap());
+        let peer = Peer::join(config).await.unwrap();
+        let receiver = answering.await.unwrap();
+        peer.connected().await.unwrap();
+        let received = Arc::clone(&ledger);
+        peer.wait(Duration::from_secs(20), "frames at the other end", |_| {
+            received.lock().unwrap().stats.slots.iter().all(|slot| slot.frames > 40)
+        })
+        .await
+        .unwrap();
+        let stats = ledger.lock().unwrap().snapshot();
+        assert_eq!(stats.slots[1].codec.as_deref(), Some("VP8"));
+        assert!(stats.slots[1].keyframes >= 2, "{stats:?}");
+        assert_eq!(stats.slots[1].lost, 0);
+        assert!(peer.stats().publications.iter().all(|publication| publication.packets > 40));
+        receiver.close().await.unwrap();
+        peer.leave().await.unwrap();
+    }
+}
