@@ -1,1 +1,27 @@
 //! An SFU node: threads, sockets, batching and the link to signaling.
+//!
+//! ```text
+//! signaling ⇄ link (in memory, or WebSocket) ⇄ dispatcher ⇄ mailbox ⇄ worker thread ⇄ UDP socket
+//!                                              one task              one per core     one port per worker
+//! ```
+//!
+//! The media plane itself is `patchbay-sfu-core`, which knows no clock and no socket; this crate gives it both. A [`Node`]
+//! is started with a [`NodeConfig`], and linked either with [`Node::link`] (signaling in the same process) or with
+//! [`Node::dial`] (signaling elsewhere). Both carry the same typed commands and events.
+//!
+//! - A room lives on one worker; commands are routed there by room and transport.
+//! - What a worker sends goes out in runs of equal-sized datagrams, one system call each where the kernel can segment.
+//! - Transports need no signaling to live: a link that is lost costs nothing but news.
+//! - A panic in one worker costs that worker's rooms, is reported as failed transports, and the worker starts afresh.
+
+mod config;
+mod dispatcher;
+mod interface;
+mod link;
+mod node;
+mod socket;
+mod worker;
+
+pub use config::{NodeConfig, StartError};
+pub use link::{DialError, NodeLink};
+pub use node::Node;

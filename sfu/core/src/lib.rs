@@ -9,6 +9,7 @@
 //! polled. Every state machine here has the same three kinds of method: `handle_*` takes something in, `poll_*` gives
 //! something out until it returns `None`, `deadline` says when `handle_timeout` wants to be called next.
 
+pub mod command_log;
 pub mod demux;
 mod egress;
 pub mod router;
