@@ -13,7 +13,7 @@ pub struct TransportKey(pub u32);
 pub struct ChannelKey(pub u16);
 
 /// Two addresses between which datagrams travel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Path {
     /// Our end.
     pub local: SocketAddr,

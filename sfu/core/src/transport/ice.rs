@@ -1,0 +1,271 @@
+//! ICE-lite: answers connectivity checks, knows which paths are authenticated, follows nominations (RFC 8445 §7.3).
+//!
+//! This is our own responder rather than `rtc-ice`'s agent in lite mode, because that agent (0.21.1):
+//! - keeps the first nominated pair for good (`agent_selector.rs`: `if self.get_selected_pair().is_none()`), while a
+//!   browser that moves from Wi-Fi to a cable nominates another pair without restarting;
+//! - drops its selected pair at the very start of an ICE restart (`apply_restart`), while media has to flow on the old
+//!   path until the new one is nominated;
+//! - changes its role on a message that nobody has authenticated (`handle_inbound`);
+//! - has no bound on remote candidates and pairs, forgets none, and logs a warning for each stray datagram.
+//!
+//! Full agents (the peers in our tests) are `rtc-ice`'s.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use patchbay_sdp::IceCredentials;
+use rtc_crypto::{HmacAlgorithm, Mac, RTCCryptoProvider};
+
+use super::event::TransportEvent;
+use super::stats::DropReason;
+use super::stun::{BindingRequest, NotARequest};
+use crate::Path;
+
+/// Paths of one transport. A browser with four interfaces and two of our addresses uses 8; more only serve to fill our
+/// tables.
+pub const MAX_PATHS: usize = 8;
+/// A path that is not selected is forgotten after this long without a check. Full agents check every path they keep at
+/// least every 15 s (RFC 8445 §11), Chromium every 2.5 s.
+pub const PATH_EXPIRY: Duration = Duration::from_secs(30);
+
+/// The lite agent of one transport.
+pub(super) struct IceLite {
+    current: Generation,
+    /// Credentials before an ICE restart, good until a path is nominated under the new ones.
+    previous: Option<Generation>,
+    paths: Vec<BoundPath>,
+    /// Where we send. The first authenticated path at first, nominated paths from then on.
+    selected: Option<Path>,
+    is_nominated: bool,
+}
+
+/// Credentials of both sides between two restarts.
+struct Generation {
+    number: u32,
+    local_ufrag: String,
+    remote_ufrag: String,
+    mac: Box<dyn Mac>,
+}
+
+struct BoundPath {
+    path: Path,
+    generation: u32,
+    checked_at: Instant,
+    /// Whether the last check on it carried USE-CANDIDATE.
+    is_nominated: bool,
+}
+
+impl IceLite {
+    pub(super) fn new(
+        local: &IceCredentials,
+        remote: &IceCredentials,
+        crypto: &dyn RTCCryptoProvider,
+    ) -> Result<Self, rtc_crypto::CryptoError> {
+        Ok(Self {
+            current: Generation::new(0, local, remote, crypto)?,
+            previous: None,
+            paths: Vec::new(),
+            selected: None,
+            is_nominated: false,
+        })
+    }
+
+    /// Takes new credentials. The old ones and all paths stay good until a path is nominated under the new ones.
+    pub(super) fn restart(
+        &mut self,
+        local: &IceCredentials,
+        remote: &IceCredentials,
+        crypto: &dyn RTCCryptoProvider,
+        events: &mut VecDeque<TransportEvent>,
+    ) -> Result<(), rtc_crypto::CryptoError> {
+        let next = Generation::new(self.current.number.wrapping_add(1), local, remote, crypto)?;
+        let current = std::mem::replace(&mut self.current, next);
+        // Of two restarts in a row, the path in use belongs to the older credentials.
+        let selected = self.selected.and_then(|path| self.find(path)).map(|at| self.generation_at(at));
+        let (kept, retired) = match self.previous.take() {
+            Some(previous) if selected == Some(previous.number) => (previous, Some(current)),
+            older => (current, older),
+        };
+        self.previous = Some(kept);
+        if let Some(retired) = retired {
+            events.push_back(TransportEvent::UfragRetired(retired.local_ufrag));
+        }
+        Ok(())
+    }
+
+    /// Takes what claims to be STUN. On success the response has been appended to `reply`.
+    pub(super) fn handle(
+        &mut self,
+        now: Instant,
+        path: Path,
+        datagram: &[u8],
+        reply: &mut Vec<u8>,
+        events: &mut VecDeque<TransportEvent>,
+    ) -> Result<(), DropReason> {
+        let request = BindingRequest::parse(datagram).map_err(|error| match error {
+            NotARequest::Malformed => DropReason::MalformedStun,
+            NotARequest::Unexpected => DropReason::UnexpectedStun,
+        })?;
+        let (ours, theirs) = request.fragments().ok_or(DropReason::WrongUsername)?;
+        let is_current = self.current.is_named(ours, theirs);
+        let generation = if is_current { Some(&mut self.current) } else { self.previous.as_mut() };
+        let generation =
+            generation.filter(|it| it.is_named(ours, theirs)).ok_or(DropReason::WrongUsername)?;
+        let mac = generation.mac.as_mut();
+        if !request.is_authentic(mac) {
+            return Err(DropReason::BadIntegrity);
+        }
+
+        // From here on the request is the peer's.
+        let number = generation.number;
+        let is_refused = request.is_controlled || request.unknown_attribute.is_some();
+        if request.is_controlled {
+            request.write_role_conflict(mac, reply)
+        } else if let Some(attribute) = request.unknown_attribute {
+            request.write_unknown_attribute(attribute, mac, reply)
+        } else {
+            request.write_success(path.remote, mac, reply)
+        }
+        .map_err(|_| DropReason::Internal)?;
+        if is_refused {
+            return Ok(());
+        }
+
+        let was_nominated = self.bind(now, path, number, request.is_nominating, events);
+        if self.selected.is_none() {
+            self.select(path, events);
+        }
+        // Only the moment at which a pair becomes nominated counts: with aggressive nomination several pairs carry
+        // USE-CANDIDATE for good, and the selection must not swing between them with every check.
+        if request.is_nominating && is_current && (!was_nominated || !self.is_nominated) {
+            self.is_nominated = true;
+            self.select(path, events);
+            if let Some(previous) = self.previous.take() {
+                events.push_back(TransportEvent::UfragRetired(previous.local_ufrag));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether DTLS and SRTP may come on this path.
+    #[inline]
+    pub(super) fn is_bound(&self, path: Path) -> bool {
+        self.selected == Some(path) || self.find(path).is_some()
+    }
+
+    /// Authenticated media came on a path. A peer with several nominated paths sends on the one that it selected.
+    #[inline]
+    pub(super) fn note_media(&mut self, path: Path, events: &mut VecDeque<TransportEvent>) {
+        if self.selected == Some(path) {
+            return;
+        }
+        let number = self.current.number;
+        if self.paths.iter().any(|it| it.path == path && it.is_nominated && it.generation == number) {
+            self.select(path, events);
+        }
+    }
+
+    /// Where to send.
+    #[inline]
+    pub(super) fn selected(&self) -> Option<Path> {
+        self.selected
+    }
+
+    /// Another transport has authenticated itself on this path since.
+    pub(super) fn lose(&mut self, path: Path) {
+        self.paths.retain(|it| it.path != path);
+        if self.selected == Some(path) {
+            self.selected =
+                self.paths.iter().max_by_key(|it| (it.is_nominated, it.checked_at)).map(|it| it.path);
+        }
+    }
+
+    /// When a path may have to be forgotten.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let others = self.paths.iter().filter(|it| Some(it.path) != self.selected);
+        others.map(|it| it.checked_at + PATH_EXPIRY).min()
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Instant, events: &mut VecDeque<TransportEvent>) {
+        let selected = self.selected;
+        self.paths.retain(|it| {
+            let is_kept = Some(it.path) == selected || now < it.checked_at + PATH_EXPIRY;
+            if !is_kept {
+                events.push_back(TransportEvent::AddressUnbound(it.path));
+            }
+            is_kept
+        });
+    }
+
+    /// All authenticated paths.
+    pub(super) fn paths(&self) -> impl Iterator<Item = Path> {
+        self.paths.iter().map(|it| it.path)
+    }
+
+    /// The local user name fragments that are good now.
+    pub(super) fn local_ufrags(&self) -> impl Iterator<Item = &str> {
+        [Some(&self.current), self.previous.as_ref()].into_iter().flatten().map(|it| it.local_ufrag.as_str())
+    }
+
+    /// Records an authenticated check; says whether the path was nominated before under the same credentials.
+    fn bind(
+        &mut self,
+        now: Instant,
+        path: Path,
+        generation: u32,
+        is_nominated: bool,
+        events: &mut VecDeque<TransportEvent>,
+    ) -> bool {
+        if let Some(known) = self.paths.iter_mut().find(|it| it.path == path) {
+            let was_nominated = known.is_nominated && known.generation == generation;
+            *known = BoundPath { path, generation, checked_at: now, is_nominated };
+            return was_nominated;
+        }
+        if self.paths.len() >= MAX_PATHS {
+            let selected = self.selected;
+            let others = self.paths.iter().enumerate().filter(|(_, it)| Some(it.path) != selected);
+            if let Some((stalest, _)) = others.min_by_key(|(_, it)| it.checked_at) {
+                let forgotten = self.paths.swap_remove(stalest);
+                events.push_back(TransportEvent::AddressUnbound(forgotten.path));
+            }
+        }
+        self.paths.push(BoundPath { path, generation, checked_at: now, is_nominated });
+        events.push_back(TransportEvent::AddressBound(path));
+        false
+    }
+
+    fn select(&mut self, path: Path, events: &mut VecDeque<TransportEvent>) {
+        let before = self.selected.replace(path);
+        if before.is_some_and(|before| before != path) {
+            events.push_back(TransportEvent::PathChanged(path));
+        }
+    }
+
+    fn find(&self, path: Path) -> Option<usize> {
+        self.paths.iter().position(|it| it.path == path)
+    }
+
+    fn generation_at(&self, at: usize) -> u32 {
+        self.paths.get(at).map_or(self.current.number, |it| it.generation)
+    }
+}
+
+impl Generation {
+    fn new(
+        number: u32,
+        local: &IceCredentials,
+        remote: &IceCredentials,
+        crypto: &dyn RTCCryptoProvider,
+    ) -> Result<Self, rtc_crypto::CryptoError> {
+        Ok(Self {
+            number,
+            local_ufrag: local.ufrag.clone(),
+            remote_ufrag: remote.ufrag.clone(),
+            mac: crypto.crypto().new_hmac(HmacAlgorithm::Sha1, local.pwd.as_bytes())?,
+        })
+    }
+
+    fn is_named(&self, ours: &[u8], theirs: &[u8]) -> bool {
+        self.local_ufrag.as_bytes() == ours && self.remote_ufrag.as_bytes() == theirs
+    }
+}
