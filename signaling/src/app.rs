@@ -1,0 +1,80 @@
+//! What every HTTP handler shares.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::{Semaphore, watch};
+
+use crate::Config;
+use crate::metric::{Gauges, Metrics};
+use crate::node::NodeHub;
+use crate::room::{MemberId, RoomConfig};
+use crate::rooms::Rooms;
+use crate::whip::Resources;
+
+/// The server's state. Clones are the same server.
+#[derive(Clone)]
+pub(crate) struct App {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) config: Config,
+    pub(crate) hub: NodeHub,
+    pub(crate) rooms: Rooms,
+    pub(crate) resources: Resources,
+    pub(crate) metrics: Arc<Metrics>,
+    /// One permit for each WebSocket connection.
+    pub(crate) connections: Arc<Semaphore>,
+    /// Becomes true when the server goes away.
+    pub(crate) shutdown: watch::Receiver<bool>,
+    next_member: AtomicU64,
+}
+
+impl App {
+    pub(crate) fn new(config: Config, shutdown: watch::Receiver<bool>) -> Self {
+        let metrics = Arc::new(Metrics::default());
+        let hub = NodeHub::new(config.link);
+        let room_config = RoomConfig {
+            ice_servers: config.ice_servers.clone().into(),
+            linger: config.room_linger,
+            capacity: config.room_capacity,
+        };
+        let rooms = Rooms::new(room_config, hub.clone(), metrics.clone());
+        let connections = Arc::new(Semaphore::new(config.max_connections));
+        let inner = Inner {
+            config,
+            hub,
+            rooms,
+            resources: Resources::default(),
+            metrics,
+            connections,
+            shutdown,
+            next_member: AtomicU64::new(1),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// A member id that was never given before.
+    pub(crate) fn mint_member(&self) -> MemberId {
+        MemberId(self.next_member.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(crate) fn gauges(&self) -> Gauges {
+        Gauges {
+            connections: (self.config.max_connections - self.connections.available_permits()) as u64,
+            rooms: self.rooms.len() as u64,
+            resources: self.resources.len() as u64,
+            nodes: self.hub.gauges(),
+        }
+    }
+}
+
+impl Deref for App {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.inner
+    }
+}

@@ -1,0 +1,94 @@
+//! What a signaling server can be told.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use patchbay_protocol::{IceServer, limit};
+
+use crate::auth::{Keys, Secret};
+use crate::connection::OutboxLimit;
+use crate::node::LinkTiming;
+
+/// Everything a server is told at its start. [`Config::new`] has defaults that hold in production.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where HTTP listens.
+    pub listen: SocketAddr,
+    /// Keys of tokens. Without any the server is open: whoever reaches it may join any room.
+    pub keys: Keys,
+    /// Allows an open server on an address that is not loopback.
+    pub insecure_open: bool,
+    /// Origins besides the server's own that may use it from a browser, such as `https://example.org`. `*` is any.
+    pub allowed_origins: Vec<String>,
+    /// What nodes in other processes must know. Without it none can attach over `/v1/nodes`.
+    pub node_secret: Option<Secret>,
+    /// Handed to everybody who joins, by `join` and by WHIP and WHEP.
+    pub ice_servers: Vec<IceServer>,
+    /// WebSocket connections at a time. Cost of raising: about 100 KB each when idle, up to the outbox's bound when slow.
+    pub max_connections: usize,
+    /// Participants of one room.
+    pub room_capacity: usize,
+    /// How long an empty room is kept.
+    pub room_linger: Duration,
+    /// Times of connections.
+    pub timing: ConnectionTiming,
+    /// Bounds of what may wait for one client.
+    pub outbox: OutboxLimit,
+    /// Messages per second and connection.
+    pub rate: Rate,
+    /// Times of node links.
+    pub link: LinkTiming,
+}
+
+/// Times of one client connection.
+#[derive(Debug, Clone, Copy)]
+pub struct ConnectionTiming {
+    /// How long a client may take to say `hello`.
+    pub hello: Duration,
+    /// How often the server pings.
+    pub ping: Duration,
+    /// Silence after which a connection is given up.
+    pub silence: Duration,
+    /// How long a closing connection may take to drain what it was told before.
+    pub close: Duration,
+}
+
+/// A rate with room for bursts.
+#[derive(Debug, Clone, Copy)]
+pub struct Rate {
+    /// Events per second in the long run.
+    pub per_second: u32,
+    /// Events at once after a rest.
+    pub burst: u32,
+}
+
+impl Config {
+    /// The defaults, on an address.
+    pub fn new(listen: SocketAddr) -> Self {
+        Self {
+            listen,
+            keys: Keys::default(),
+            insecure_open: false,
+            allowed_origins: Vec::new(),
+            node_secret: None,
+            ice_servers: Vec::new(),
+            max_connections: 10_000,
+            room_capacity: limit::ROOM_PARTICIPANTS,
+            room_linger: Duration::from_secs(5),
+            timing: ConnectionTiming {
+                hello: Duration::from_secs(10),
+                ping: limit::HEARTBEAT_INTERVAL,
+                silence: limit::HEARTBEAT_TIMEOUT,
+                close: Duration::from_secs(5),
+            },
+            outbox: OutboxLimit::default(),
+            rate: Rate { per_second: 100, burst: 200 },
+            link: LinkTiming::default(),
+        }
+    }
+
+    /// Whether anybody may join without a token.
+    pub fn is_open(&self) -> bool {
+        self.keys.is_empty()
+    }
+}

@@ -1,0 +1,75 @@
+//! Who somebody is and what they may do, settled from a token or, on an open server, from what they say.
+
+use patchbay_protocol::{Description, ErrorCode, Grants, ProtocolError, RoomName, SessionId, TransportId, limit};
+use serde_json::Value;
+
+use crate::app::App;
+use crate::room::{Join, Watch, check_identity, check_metadata, check_name};
+use crate::rooms::random_53_bits;
+
+/// What somebody asks for at the door.
+#[derive(Debug, Default)]
+pub(crate) struct Visitor {
+    pub(crate) identity: Option<String>,
+    pub(crate) name: Option<String>,
+    pub(crate) metadata: Option<Value>,
+    /// Start of a minted identity.
+    pub(crate) minted_prefix: &'static str,
+}
+
+/// Settles identity, name, metadata and grants. The offer and watches are the caller's to add.
+pub(crate) fn admit(app: &App, room: &RoomName, token: Option<&str>, visitor: Visitor) -> Result<Join, ProtocolError> {
+    if !limit::is_room_name(room.as_str()) {
+        let message = "a room name is 1 to 64 of letters, digits, '-', '_' and '.', and starts with no '.'";
+        return Err(ProtocolError::new(ErrorCode::InvalidArgument, message));
+    }
+    let mut join = Join {
+        identity: String::new(),
+        name: String::new(),
+        metadata: visitor.metadata,
+        grants: Grants::default(),
+        name_fixed: false,
+        metadata_fixed: false,
+        session: SessionId::new(uuid::Uuid::new_v4().to_string()),
+        secret: random_secret(),
+        transport: TransportId(random_53_bits()),
+        offer: None,
+        watches: Vec::new(),
+    };
+    let (mut identity, mut name) = (visitor.identity, visitor.name);
+    if !app.config.is_open() {
+        let token = token.ok_or_else(|| ProtocolError::new(ErrorCode::TokenMissing, "a token is needed to join"))?;
+        let claims = app.config.keys.verify(token)?;
+        if claims.room != *room {
+            return Err(ProtocolError::new(ErrorCode::WrongRoom, "the token is for another room"));
+        }
+        identity = Some(claims.identity);
+        join.name_fixed = claims.name.is_some();
+        name = claims.name.or(name);
+        join.metadata_fixed = claims.metadata.is_some();
+        join.metadata = claims.metadata.or(join.metadata);
+        join.grants = claims.grants;
+    }
+    join.identity = identity.unwrap_or_else(|| format!("{}-{:08x}", visitor.minted_prefix, rand::random::<u32>()));
+    join.name = name.unwrap_or_else(|| join.identity.clone());
+    check_identity(&join.identity)?;
+    check_name(&join.name)?;
+    if let Some(metadata) = &join.metadata {
+        check_metadata(metadata)?;
+    }
+    Ok(join)
+}
+
+impl Join {
+    /// With a first offer, and slots that wait for identities.
+    pub(crate) fn with_offer(mut self, offer: Option<Description>, watches: Vec<Watch>) -> Self {
+        self.offer = offer;
+        self.watches = watches;
+        self
+    }
+}
+
+/// 128 random bits that nobody can guess, as hexadecimal digits.
+pub(crate) fn random_secret() -> String {
+    uuid::Uuid::from_u128(rand::random()).simple().to_string()
+}
