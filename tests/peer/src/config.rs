@@ -1,6 +1,6 @@
 //! What a peer is told to do.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use patchbay_protocol::{SlotSource, Source};
@@ -164,6 +164,8 @@ pub struct PeerConfig {
     pub whep_source: Option<String>,
     /// The local address that media sockets are bound to. The unspecified address stands for every interface but loopback.
     pub bind: IpAddr,
+    /// Sends media here instead of to the server's own candidates, such as to a relay that loses or records datagrams.
+    pub through: Option<SocketAddr>,
     /// How long to wait for a reply or the transport.
     pub patience: Duration,
 }
@@ -184,6 +186,7 @@ impl PeerConfig {
             channels: Vec::new(),
             whep_source: None,
             bind: IpAddr::from([127, 0, 0, 1]),
+            through: None,
             patience: Duration::from_secs(20),
         }
     }
@@ -217,6 +220,12 @@ impl PeerConfig {
     /// The same with a data channel.
     pub fn channel(mut self, channel: Channel) -> Self {
         self.channels.push(channel);
+        self
+    }
+
+    /// The same with media sent to a relay.
+    pub fn through(mut self, relay: SocketAddr) -> Self {
+        self.through = Some(relay);
         self
     }
 

@@ -1,5 +1,6 @@
 //! The peer: joins, publishes, receives, and tells.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -121,7 +122,7 @@ impl Peer {
             Way::Whip | Way::Whep => self.join_by_http(&offer.sdp).await?,
         };
         self.connection.set_local_description(offer).await?;
-        self.connection.set_remote_description(RTCSessionDescription::answer(answer)?).await?;
+        self.apply_remote(answer).await?;
 
         for (at, (transceiver, outgoing)) in sending.into_iter().enumerate() {
             let Some(sender) = transceiver.sender().await? else { continue };
@@ -334,8 +335,23 @@ impl Peer {
             return Err(PeerError::Unexpected("an offer that is not answered".to_owned()));
         };
         apply_answer(&mut self.ledger(), &answer);
-        self.connection.set_remote_description(RTCSessionDescription::answer(answer.sdp)?).await?;
+        self.apply_remote(answer.sdp).await
+    }
+
+    async fn apply_remote(&self, sdp: String) -> Result<(), PeerError> {
+        let addresses = candidate_addresses(&sdp);
+        self.ledger().addresses = addresses;
+        let sdp = match self.config.through {
+            Some(relay) => lead_through(&sdp, relay),
+            None => sdp,
+        };
+        self.connection.set_remote_description(RTCSessionDescription::answer(sdp)?).await?;
         Ok(())
+    }
+
+    /// The server's UDP candidates, from its latest answer.
+    pub fn server_addresses(&self) -> Vec<SocketAddr> {
+        self.ledger().addresses.clone()
     }
 
     /// Leaves the room and closes everything.
@@ -359,6 +375,40 @@ impl Peer {
 
 async fn mid_of(transceiver: &Arc<dyn RtpTransceiver>) -> Result<String, PeerError> {
     transceiver.mid().await?.ok_or_else(|| PeerError::Unexpected("an offer without a mid".to_owned()))
+}
+
+/// The addresses of the UDP candidates of an SDP (RFC 8839 §5.1).
+fn candidate_addresses(sdp: &str) -> Vec<SocketAddr> {
+    let mut addresses: Vec<SocketAddr> = Vec::new();
+    for line in sdp.lines().filter_map(|line| line.strip_prefix("a=candidate:")) {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let [_, _, protocol, _, ip, port, ..] = fields.as_slice() else { continue };
+        if let (true, Ok(ip), Ok(port)) = (protocol.eq_ignore_ascii_case("udp"), ip.parse(), port.parse())
+            && !addresses.contains(&SocketAddr::new(ip, port))
+        {
+            addresses.push(SocketAddr::new(ip, port));
+        }
+    }
+    addresses
+}
+
+/// The same SDP with one candidate, the relay, in place of each section's own.
+fn lead_through(sdp: &str, relay: SocketAddr) -> String {
+    let mut led = String::with_capacity(sdp.len());
+    let mut is_led = false;
+    for line in sdp.lines() {
+        is_led &= !line.starts_with("m=");
+        if !line.starts_with("a=candidate:") {
+            led.push_str(line);
+        } else if !is_led {
+            led.push_str(&format!("a=candidate:1 1 udp 2130706431 {} {} typ host", relay.ip(), relay.port()));
+            is_led = true;
+        } else {
+            continue;
+        }
+        led.push_str("\r\n");
+    }
+    led
 }
 
 fn apply_answer(ledger: &mut Ledger, answer: &Answer) {

@@ -1,5 +1,6 @@
 //! What a peer reports. The JSON form is stable: fields may be added, none changes its meaning.
 
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use patchbay_protocol::{MediaKind, ParticipantNumber, SlotPause, SlotSource, Source, TrackId};
@@ -207,6 +208,8 @@ pub(crate) struct Received<'a> {
 #[derive(Debug)]
 pub(crate) struct Ledger {
     pub(crate) stats: PeerStats,
+    /// The server's candidates.
+    pub(crate) addresses: Vec<SocketAddr>,
     assemblers: Vec<Assembler>,
     started: Instant,
 }
@@ -219,7 +222,7 @@ impl Ledger {
             identity: identity.to_owned(),
             ..PeerStats::default()
         };
-        Self { stats, assemblers: Vec::new(), started: Instant::now() }
+        Self { stats, addresses: Vec::new(), assemblers: Vec::new(), started: Instant::now() }
     }
 
     pub(crate) fn elapsed_ms(&self) -> u64 {
