@@ -1,0 +1,53 @@
+/** Keys of the call. Not while somebody types, and not with a modifier held. */
+
+/**
+ * @typedef {object} KeyActions
+ * @property {() => void} microphone
+ * @property {() => void} camera
+ * @property {() => void} share
+ * @property {() => void} hand
+ * @property {() => void} chat
+ * @property {() => void} escape
+ * @property {(isHeld: boolean) => void} talk
+ */
+
+/**
+ * @param {KeyActions} actions
+ * @returns {() => void} takes the keys away again
+ */
+export function bindKeys(actions) {
+  const byKey = /** @type {Record<string, () => void>} */ ({ m: actions.microphone, v: actions.camera, s: actions.share, h: actions.hand, c: actions.chat });
+  let isTalking = false;
+  const release = () => {
+    if (isTalking) actions.talk(false);
+    isTalking = false;
+  };
+  const down = (/** @type {KeyboardEvent} */ event) => {
+    if (event.key === "Escape") return actions.escape();
+    const target = /** @type {Element | null} */ (event.target instanceof Element ? event.target : null);
+    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || target?.closest("input, textarea, select")) return;
+    if (event.key === " " && !target?.closest("button, a, summary")) {
+      event.preventDefault();
+      if (!event.repeat && !isTalking) {
+        isTalking = true;
+        actions.talk(true);
+      }
+      return;
+    }
+    const action = event.repeat ? undefined : byKey[event.key.toLowerCase()];
+    if (!action) return;
+    event.preventDefault();
+    action();
+  };
+  const up = (/** @type {KeyboardEvent} */ event) => {
+    if (event.key === " ") release();
+  };
+  addEventListener("keydown", down);
+  addEventListener("keyup", up);
+  addEventListener("blur", release);
+  return () => {
+    removeEventListener("keydown", down);
+    removeEventListener("keyup", up);
+    removeEventListener("blur", release);
+  };
+}

@@ -1,0 +1,121 @@
+/**
+ * Where tiles go. Pure functions of numbers, in CSS pixels.
+ */
+
+/**
+ * @typedef {{x: number, y: number, width: number, height: number}} Rect
+ */
+
+/** A camera picture may be cropped from 16:9 to this, and to a square where the window is upright. */
+const NARROWEST = 4 / 3;
+const NARROWEST_UPRIGHT = 1;
+const WIDEST = 16 / 9;
+
+/**
+ * Rows and columns that waste least of a window, with the last row centred.
+ * @param {{width: number, height: number, count: number, gap?: number}} space
+ * @returns {{columns: number, rows: number, tiles: Rect[]}}
+ */
+export function gridLayout({ width, height, count, gap = 8 }) {
+  if (count <= 0 || width <= 0 || height <= 0) return { columns: 0, rows: 0, tiles: [] };
+  const narrowest = width < height ? NARROWEST_UPRIGHT : NARROWEST;
+  let best = { columns: 1, rows: count, tileWidth: 0, tileHeight: 0, score: -1 };
+  for (let columns = 1; columns <= count; columns += 1) {
+    const rows = Math.ceil(count / columns);
+    const cellWidth = (width - gap * (columns - 1)) / columns;
+    const cellHeight = (height - gap * (rows - 1)) / rows;
+    if (cellWidth <= 0 || cellHeight <= 0) continue;
+    const { width: tileWidth, height: tileHeight } = fit(cellWidth, cellHeight, narrowest, WIDEST);
+    // A full last row looks intended; it wins over a grid that is hardly larger.
+    const score = tileWidth * tileHeight * (1 - 0.04 * ((columns * rows - count) / columns));
+    if (score > best.score * 1.001) best = { columns, rows, tileWidth, tileHeight, score };
+  }
+  const { columns, rows, tileWidth, tileHeight } = best;
+  const top = (height - rows * tileHeight - (rows - 1) * gap) / 2;
+  const tiles = Array.from({ length: count }, (_, index) => {
+    const row = Math.floor(index / columns);
+    const inRow = row === rows - 1 ? count - row * columns : columns;
+    const left = (width - inRow * tileWidth - (inRow - 1) * gap) / 2;
+    return round({
+      x: left + (index - row * columns) * (tileWidth + gap),
+      y: top + row * (tileHeight + gap),
+      width: tileWidth,
+      height: tileHeight,
+    });
+  });
+  return { columns, rows, tiles };
+}
+
+/**
+ * How many tiles a page may hold, so that a face stays a face.
+ * @param {{width: number, height: number, gap?: number, limit?: number}} space
+ * @returns {number}
+ */
+export function pageCapacity({ width, height, gap = 8, limit = 16 }) {
+  const smallest = width < 600 ? 150 : 210;
+  let capacity = 1;
+  for (let count = 2; count <= limit; count += 1) {
+    const tile = gridLayout({ width, height, count, gap }).tiles[0];
+    if (tile && tile.width >= Math.min(smallest, width / 2 - gap)) capacity = count;
+  }
+  return capacity;
+}
+
+/**
+ * One large picture, and the others in a strip: beside it in a wide window, below it in an upright one.
+ * @param {{width: number, height: number, count: number, gap?: number}} space `count`: tiles in the strip
+ * @returns {{stage: Rect, strip: Rect[], capacity: number}} `capacity`: how many tiles a strip holds at most
+ */
+export function stageLayout({ width, height, count, gap = 8 }) {
+  const isUpright = width < height;
+  if (count === 0) return { stage: round({ x: 0, y: 0, width, height }), strip: [], capacity: 1 };
+  if (isUpright) {
+    const tileHeight = Math.min(Math.max(height * 0.16, 84), 150);
+    const tileWidth = Math.min(tileHeight * NARROWEST, (width - gap) / 2);
+    const capacity = Math.max(1, Math.floor((width + gap) / (tileWidth + gap)));
+    const shown = Math.min(count, capacity);
+    const left = (width - shown * tileWidth - (shown - 1) * gap) / 2;
+    return {
+      stage: round({ x: 0, y: 0, width, height: height - tileHeight - gap }),
+      strip: Array.from({ length: shown }, (_, index) =>
+        round({ x: left + index * (tileWidth + gap), y: height - tileHeight, width: tileWidth, height: tileHeight }),
+      ),
+      capacity,
+    };
+  }
+  const tileWidth = Math.min(Math.max(width * 0.18, 140), 300);
+  const tileHeight = tileWidth / WIDEST;
+  const capacity = Math.max(1, Math.floor((height + gap) / (tileHeight + gap)));
+  const shown = Math.min(count, capacity);
+  const top = (height - shown * tileHeight - (shown - 1) * gap) / 2;
+  return {
+    stage: round({ x: 0, y: 0, width: width - tileWidth - gap, height }),
+    strip: Array.from({ length: shown }, (_, index) =>
+      round({ x: width - tileWidth, y: top + index * (tileHeight + gap), width: tileWidth, height: tileHeight }),
+    ),
+    capacity,
+  };
+}
+
+/**
+ * The largest size within a cell whose shape is between two.
+ * @param {number} width
+ * @param {number} height
+ * @param {number} narrowest
+ * @param {number} widest
+ */
+function fit(width, height, narrowest, widest) {
+  const aspect = Math.min(Math.max(width / height, narrowest), widest);
+  return width / height > aspect ? { width: height * aspect, height } : { width, height: width / aspect };
+}
+
+/**
+ * Whole pixels: text and borders on fractions look soft.
+ * @param {Rect} rect
+ * @returns {Rect}
+ */
+function round({ x, y, width, height }) {
+  const left = Math.round(x);
+  const top = Math.round(y);
+  return { x: left, y: top, width: Math.floor(width), height: Math.floor(height) };
+}

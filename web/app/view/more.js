@@ -1,0 +1,110 @@
+/** The panel behind "more": devices, keys, and what the connection does, in figures. */
+import { h, setText } from "../dom.js";
+import { icon } from "../icons.js";
+
+const SVG = "http://www.w3.org/2000/svg";
+/** Samples in a graph: two minutes at one in two seconds. */
+const SAMPLES = 60;
+
+/**
+ * @typedef {{title: string, rows: [string, string][], value: number | null}} Figures
+ */
+
+export class MorePanel {
+  #figures = h("div", { class: "figures" });
+  #devices = h("div", { class: "settings" });
+  /** @type {Map<string, {element: HTMLElement, list: HTMLElement, path: SVGPathElement, values: number[]}>} */
+  #sections = new Map();
+
+  /** @param {{close: () => void}} actions */
+  constructor({ close }) {
+    const keys = /** @type {[string, string][]} */ ([["M", "microphone"], ["V", "camera"], ["S", "share your screen"], ["H", "raise your hand"], ["C", "chat"], ["Space", "hold to talk"], ["Esc", "close a panel"]]);
+    this.element = h("aside", { class: "side", "aria-label": "More" },
+      h("div", { class: "side-head" }, h("h2", {}, "Devices and details"),
+        h("button", { type: "button", class: "icon-button", "aria-label": "Close", onclick: close }, icon("close"))),
+      h("div", { class: "side-body" },
+        h("div", { class: "settings" }, this.#devices, h("hr"), h("h2", {}, "Connection"), this.#figures, h("hr"), h("h2", {}, "Keys"),
+          h("dl", { class: "keys" }, ...keys.flatMap(([key, what]) => [h("dt", {}, h("kbd", {}, key)), h("dd", {}, what)])))));
+  }
+
+  /**
+   * @param {Record<string, {id: string, label: string}[]>} devices
+   * @param {Record<string, string>} chosen
+   * @param {(kind: string, id: string) => void} onChoose
+   */
+  setDevices(devices, chosen, onChoose) {
+    this.#devices.replaceChildren(...devicePickers(devices, chosen, onChoose));
+  }
+
+  /** @param {readonly Figures[]} all */
+  setFigures(all) {
+    const titles = new Set(all.map(({ title }) => title));
+    for (const [title, { element }] of this.#sections) {
+      if (titles.has(title)) continue;
+      element.remove();
+      this.#sections.delete(title);
+    }
+    for (const figures of all) this.#section(figures);
+  }
+
+  /** @param {Figures} figures */
+  #section({ title, rows, value }) {
+    let section = this.#sections.get(title);
+    if (!section) {
+      const svg = document.createElementNS(SVG, "svg");
+      svg.setAttribute("class", "graph");
+      svg.setAttribute("viewBox", "0 0 100 40");
+      svg.setAttribute("preserveAspectRatio", "none");
+      svg.setAttribute("aria-hidden", "true");
+      const path = document.createElementNS(SVG, "path");
+      svg.append(path);
+      const list = h("dl");
+      const element = h("section", {}, h("h3", { dir: "auto" }, title), value === null ? null : svg, list);
+      section = { element, list, path, values: [] };
+      this.#sections.set(title, section);
+      this.#figures.append(element);
+    }
+    if (value !== null) {
+      section.values = [...section.values, value].slice(-SAMPLES);
+      section.path.setAttribute("d", graphPath(section.values));
+    }
+    const cells = section.list.children;
+    if (cells.length !== rows.length * 2) section.list.replaceChildren(...rows.flatMap(() => [h("dt"), h("dd")]));
+    rows.forEach(([name, text], index) => {
+      setText(section.list.children[index * 2], name);
+      setText(section.list.children[index * 2 + 1], text);
+    });
+  }
+}
+
+/**
+ * Selects for the devices there are.
+ * @param {Record<string, {id: string, label: string}[]>} devices
+ * @param {Record<string, string>} chosen
+ * @param {(kind: string, id: string) => void} onChoose
+ */
+export function devicePickers(devices, chosen, onChoose) {
+  const names = /** @type {[string, string][]} */ ([["camera", "Camera"], ["microphone", "Microphone"], ["speaker", "Speaker"]]);
+  return names.flatMap(([kind, label]) => {
+    const list = devices[kind] ?? [];
+    if (list.length === 0) return [];
+    const select = h("select", { class: "input", id: `device-${kind}`, onchange: () => onChoose(kind, select.value) },
+      ...list.map(({ id, label: text }) => h("option", { value: id }, text)));
+    if (list.some(({ id }) => id === chosen[kind])) select.value = chosen[kind];
+    return [h("div", { class: "field" }, h("label", { for: select.id }, label), select)];
+  });
+}
+
+/**
+ * A line through values, scaled to the largest.
+ * @param {readonly number[]} values
+ */
+export function graphPath(values) {
+  const top = Math.max(...values, 1e-9);
+  return values
+    .map((value, index) => {
+      const x = 100 - ((values.length - 1 - index) * 100) / (SAMPLES - 1);
+      return `${index === 0 ? "M" : "L"}${x.toFixed(1)} ${(37 - (value / top) * 33).toFixed(1)}`;
+    })
+    .join("");
+}
