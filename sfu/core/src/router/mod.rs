@@ -1,1 +1,228 @@
-//! The fan-out table of one room.
+//! The fan-out table of one room: what members publish, what their slots show, and the way of every packet between.
+//!
+//! ```text
+//! handle_rtp → binding → track (place, history, NACK) → forwarder of each slot (verdict, rewrite) → Egress
+//! handle_rtcp → NACK: history → RTX │ PLI: keyframe request to the publisher │ reports: clocks, round trips
+//! ```
+//!
+//! A [`Router`] is told about members and their negotiated sections by its worker, and tells it what flows in
+//! [`RouterEvent`]s. It never speaks to a transport but through [`Egress`], and never looks at a clock.
+//!
+//! Rules it keeps (see the modules for the mechanisms):
+//! - What a member sends touches nothing but that member's own tracks; SSRCs mean something within one transport only.
+//! - A slot's outgoing sequence numbers, timestamps and VP8 picture ids are continuous for the slot's whole life, whatever
+//!   its source and however often it is renegotiated. No extended sequence number of an SSRC is used for two packets.
+//! - A video slot changes over with the first packet of a keyframe, and shows the old source until then.
+//! - Nothing is sent again but as RTX (RFC 4588): under AES-GCM a packet must not be encrypted twice.
+//! - In the steady state a packet allocates nothing.
+
+mod clock;
+mod codec;
+mod counter;
+mod data;
+mod event;
+mod extension;
+mod forwarder;
+mod ingress;
+mod key;
+mod keyframe;
+mod member;
+mod negotiation;
+mod patch;
+mod publisher;
+mod report;
+mod roster;
+mod slot;
+mod speaker;
+mod subscriber;
+mod timer;
+mod track;
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use patchbay_protocol::{ParticipantNumber, RoomId, TransportId};
+use patchbay_wire::rtcp::ReportBlock;
+use patchbay_wire::rtp::{SequenceNumber, Ssrc};
+
+pub use counter::Counters;
+pub use event::RouterEvent;
+
+use crate::{ChannelKey, DataMessage, Egress, TransportKey};
+use clock::WallClock;
+use data::DataRelay;
+use key::{MemberKey, SlotKey, Table, TrackKey};
+use member::Member;
+use slot::Slot;
+use speaker::{Candidate, SpeakerNotice};
+use timer::Timers;
+use track::Track;
+
+/// Canonical name (RFC 3550 §6.5.1) of everything the SFU sends: its streams share one clock, its own.
+pub const CNAME: &str = "patchbay";
+
+/// Under this SSRC the SFU sends reports and requests that belong to no slot.
+const OWN_SSRC: Ssrc = Ssrc(1);
+
+/// One room on one worker.
+pub struct Router {
+    room: RoomId,
+    clock: WallClock,
+    /// State of the generator of first sequence numbers.
+    seed: u64,
+    members: Table<MemberKey, Member>,
+    /// By transport, sorted.
+    by_transport: Vec<(TransportKey, MemberKey)>,
+    tracks: Table<TrackKey, Track>,
+    slots: Table<SlotKey, Slot>,
+    data: DataRelay,
+    notice: SpeakerNotice,
+    timers: Timers,
+    events: VecDeque<RouterEvent>,
+    counters: Counters,
+    scratch: Scratch,
+}
+
+/// Buffers that are used again for every packet.
+#[derive(Default)]
+struct Scratch {
+    /// Slots that switched over with the packet at hand, and the track they left.
+    switched: Vec<(SlotKey, Option<TrackKey>)>,
+    rtcp: Vec<u8>,
+    missing: Vec<SequenceNumber>,
+    blocks: Vec<ReportBlock>,
+    voices: Vec<Candidate>,
+    faces: Vec<Candidate>,
+}
+
+impl Router {
+    /// A room without members. `unix_nanos` is the wall time at `now`; `seed` is a random number, from which the first
+    /// sequence numbers and timestamps of slots are drawn.
+    pub fn new(room: RoomId, now: Instant, unix_nanos: u64, seed: u64) -> Self {
+        Self {
+            room,
+            clock: WallClock::new(now, unix_nanos),
+            seed,
+            members: Table::new(),
+            by_transport: Vec::new(),
+            tracks: Table::new(),
+            slots: Table::new(),
+            data: DataRelay::default(),
+            notice: SpeakerNotice::default(),
+            timers: Timers::default(),
+            events: VecDeque::new(),
+            counters: Counters::default(),
+            scratch: Scratch::default(),
+        }
+    }
+
+    /// The room this is the router of.
+    pub fn room(&self) -> RoomId {
+        self.room
+    }
+
+    /// Whether no transport is attached.
+    pub fn is_empty(&self) -> bool {
+        self.members.len() == 0
+    }
+
+    /// Adds a transport. Nothing flows before [`Router::apply`] and [`Router::handle_connected`]. A key that is known is
+    /// left as it is.
+    pub fn attach(&mut self, transport: TransportKey, id: TransportId, participant: ParticipantNumber) {
+        if let Err(at) = self.by_transport.binary_search_by_key(&transport, |(known, _)| *known) {
+            let member = self.members.insert(Member::new(transport, id, participant));
+            self.by_transport.insert(at, (transport, member));
+        }
+    }
+
+    /// Removes a transport with all it publishes and receives.
+    pub fn detach(&mut self, now: Instant, transport: TransportKey, out: &mut impl Egress) {
+        let Some(key) = self.member_key(transport) else { return };
+        self.by_transport.retain(|(known, _)| *known != transport);
+        self.data.remove(transport);
+        if let Some(member) = self.members.remove(key) {
+            for slot in member.slots {
+                self.remove_slot(slot);
+            }
+            for track in member.tracks {
+                self.remove_track(track);
+            }
+        }
+        self.repatch(now, out);
+    }
+
+    /// The transport's media can flow. What its slots wait for, and what others wait for from it, is asked for at once.
+    pub fn handle_connected(&mut self, now: Instant, transport: TransportKey, out: &mut impl Egress) {
+        let Some(key) = self.member_key(transport) else { return };
+        let Some(member) = self.members.get_mut(key) else { return };
+        member.is_connected = true;
+        for slot in &member.slots {
+            if let Some(slot) = self.slots.get_mut(*slot) {
+                slot.is_connected = true;
+            }
+        }
+        self.want_keyframes_around(now, key, out);
+    }
+
+    /// The transport's datagrams take another way, as after an ICE restart: what was under way is likely lost.
+    pub fn handle_path_changed(&mut self, now: Instant, transport: TransportKey, out: &mut impl Egress) {
+        let Some(key) = self.member_key(transport) else { return };
+        self.want_keyframes_around(now, key, out);
+    }
+
+    /// A data channel was opened on a transport. Returns false if a limit stands against it: 64 channels of one
+    /// transport, 256 topics of the room, 256 bytes of label.
+    pub fn handle_channel_opened(
+        &mut self,
+        transport: TransportKey,
+        channel: ChannelKey,
+        label: &str,
+    ) -> bool {
+        let is_open = self.member_key(transport).is_some() && self.data.open(transport, channel, label);
+        self.counters.data_refused += u64::from(!is_open);
+        is_open
+    }
+
+    /// A data channel was closed.
+    pub fn handle_channel_closed(&mut self, transport: TransportKey, channel: ChannelKey) {
+        self.data.close(transport, channel);
+    }
+
+    /// A message came over a data channel: it goes to all others who opened the same label.
+    pub fn handle_message(
+        &mut self,
+        from: TransportKey,
+        channel: ChannelKey,
+        message: DataMessage<'_>,
+        out: &mut impl Egress,
+    ) {
+        let relayed = self.data.relay(from, channel, message, out);
+        self.counters.data_received += 1;
+        self.counters.data_forwarded += relayed.forwarded;
+        self.counters.data_dropped += relayed.dropped;
+    }
+
+    /// The next event for signaling.
+    pub fn poll_event(&mut self) -> Option<RouterEvent> {
+        self.events.pop_front()
+    }
+
+    /// What was counted since the router was made.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    fn member_key(&self, transport: TransportKey) -> Option<MemberKey> {
+        let at = self.by_transport.binary_search_by_key(&transport, |(known, _)| *known).ok()?;
+        self.by_transport.get(at).map(|(_, member)| *member)
+    }
+
+    /// The next number of a SplitMix64 sequence.
+    fn draw(&mut self) -> u64 {
+        self.seed = self.seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.seed;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+}

@@ -1,0 +1,19 @@
+//! What a router tells signaling.
+
+use patchbay_protocol::{Mid, ParticipantNumber, SlotState, TransportId};
+
+/// Something signaling should know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RouterEvent {
+    /// What flows in a slot changed.
+    SlotChanged {
+        /// Whose slot.
+        transport: TransportId,
+        /// The slot.
+        mid: Mid,
+        /// What flows now, or will as soon as it can be decoded.
+        state: SlotState,
+    },
+    /// Who speaks now, loudest first. Said when the set of them changes, at most every 300 ms.
+    Speakers(Vec<ParticipantNumber>),
+}

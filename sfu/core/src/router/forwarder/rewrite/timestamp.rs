@@ -1,0 +1,140 @@
+//! Timestamps that go on with wall time when the source changes.
+
+use std::time::{Duration, Instant};
+
+use patchbay_wire::rtp::RtpTimestamp;
+
+/// Longest pause that is counted tick by tick; what a player makes of an hour's leap is the same as of a longer one.
+const MAX_PAUSE: Duration = Duration::from_secs(3_600);
+
+/// How timestamps advance over a cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Cadence {
+    /// RTP clock rate in hertz.
+    pub(crate) clock_rate: u32,
+    /// The advance is a multiple of this many ticks, and at least one such step.
+    pub(crate) step: u32,
+}
+
+impl Cadence {
+    /// Sound comes in packets of 20 ms; an advance that isn't a multiple of it makes the player conceal samples.
+    pub(crate) fn audio(clock_rate: u32) -> Self {
+        Self { clock_rate, step: (clock_rate / 50).max(1) }
+    }
+
+    /// A frame may come at any time, but never with the timestamp of the one before.
+    pub(crate) fn video(clock_rate: u32) -> Self {
+        Self { clock_rate, step: 1 }
+    }
+
+    fn advance(self, elapsed: Duration) -> u32 {
+        let ticks = elapsed.min(MAX_PAUSE).as_nanos() * u128::from(self.clock_rate) / 1_000_000_000;
+        let step = u128::from(self.step.max(1));
+        let steps = ((ticks + step / 2) / step).max(1);
+        (steps * step) as u32
+    }
+}
+
+/// Maps timestamps of the current source to those of the outgoing stream.
+#[derive(Debug)]
+pub(crate) struct TimestampRewriter {
+    offset: u32,
+    /// The highest timestamp sent and when its first packet was; before the first packet, where to begin.
+    highest: RtpTimestamp,
+    sent_at: Option<Instant>,
+}
+
+impl TimestampRewriter {
+    /// A stream whose first packet will have this timestamp.
+    pub(crate) fn new(first: RtpTimestamp) -> Self {
+        Self { offset: 0, highest: first, sent_at: None }
+    }
+
+    /// Begins a source whose first packet has the timestamp `first_in`.
+    pub(crate) fn switch(&mut self, now: Instant, first_in: RtpTimestamp, cadence: Cadence) {
+        let advance = match self.sent_at {
+            Some(sent_at) => cadence.advance(now.saturating_duration_since(sent_at)),
+            None => 0,
+        };
+        self.offset = self.highest.wrapping_add(advance).0.wrapping_sub(first_in.0);
+    }
+
+    /// The outgoing timestamp of a packet of the current source.
+    pub(crate) fn rewrite(&mut self, now: Instant, timestamp: RtpTimestamp) -> RtpTimestamp {
+        let out = self.map(timestamp);
+        if self.sent_at.is_none() || out.is_newer_than(self.highest) {
+            self.highest = out;
+            self.sent_at = Some(now);
+        }
+        out
+    }
+
+    /// The same for a timestamp that is not sent, as in a sender report.
+    pub(crate) fn map(&self, timestamp: RtpTimestamp) -> RtpTimestamp {
+        timestamp.wrapping_add(self.offset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::rngs::StdRng;
+    use rand::{Rng, SeedableRng};
+
+    use super::*;
+
+    #[test]
+    fn sound_advances_by_whole_packets() {
+        let cadence = Cadence::audio(48_000);
+        assert_eq!(cadence.advance(Duration::ZERO), 960);
+        assert_eq!(cadence.advance(Duration::from_millis(29)), 960);
+        assert_eq!(cadence.advance(Duration::from_millis(31)), 1_920);
+        assert_eq!(cadence.advance(Duration::from_secs(10)), 480_000);
+        assert_eq!(Cadence::video(90_000).advance(Duration::ZERO), 1);
+        assert_eq!(Cadence::video(90_000).advance(Duration::from_millis(40)), 3_600);
+    }
+
+    #[test]
+    fn a_switch_goes_on_with_wall_time() {
+        let start = Instant::now();
+        let mut rewriter = TimestampRewriter::new(RtpTimestamp(u32::MAX - 100));
+        rewriter.switch(start, RtpTimestamp(5), Cadence::video(90_000));
+        assert_eq!(rewriter.rewrite(start, RtpTimestamp(5)), RtpTimestamp(u32::MAX - 100));
+        assert_eq!(rewriter.rewrite(start, RtpTimestamp(3_005)), RtpTimestamp(2_899));
+        let later = start + Duration::from_secs(1);
+        rewriter.switch(later, RtpTimestamp(777_777), Cadence::video(90_000));
+        assert_eq!(rewriter.rewrite(later, RtpTimestamp(777_777)), RtpTimestamp(92_899));
+    }
+
+    #[test]
+    fn frames_keep_their_order_over_random_switches() {
+        for seed in 0..100 {
+            let mut rng = StdRng::seed_from_u64(seed);
+            let mut now = Instant::now();
+            let start = now;
+            let mut rewriter = TimestampRewriter::new(RtpTimestamp(rng.random()));
+            let mut first = None;
+            let mut last: Option<RtpTimestamp> = None;
+            for _ in 0..rng.random_range(2..6) {
+                let mut timestamp = RtpTimestamp(rng.random());
+                rewriter.switch(now, timestamp, Cadence::video(90_000));
+                for _ in 0..rng.random_range(1..100) {
+                    for _ in 0..3 {
+                        let out = rewriter.rewrite(now, timestamp);
+                        first.get_or_insert((now, out));
+                        assert!(last.is_none_or(|last| !last.is_newer_than(out)), "seed {seed}");
+                        last = Some(out);
+                    }
+                    now += Duration::from_millis(33);
+                    timestamp = timestamp.wrapping_add(90 * 33);
+                }
+                if rng.random_bool(0.3) {
+                    now += Duration::from_millis(rng.random_range(0..5_000));
+                }
+            }
+            let (_, first) = first.unwrap();
+            let ticks = last.unwrap().distance_from(first);
+            let elapsed = (now - start).as_millis() as i32 * 90;
+            assert!(ticks <= elapsed, "seed {seed}: ran ahead of wall time");
+        }
+    }
+}

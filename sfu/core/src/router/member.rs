@@ -1,0 +1,146 @@
+//! A member of the room: one transport with its tracks and slots.
+
+use std::time::{Duration, Instant};
+
+use patchbay_protocol::{ParticipantNumber, TransportId};
+use patchbay_wire::rtp::Ssrc;
+
+use super::key::{SlotKey, TrackKey};
+use super::speaker::Assignment;
+use super::track::PublisherClock;
+use crate::TransportKey;
+
+/// SSRCs one transport may use. A camera with three encodings takes six.
+const MAX_BINDINGS: usize = 128;
+/// A round trip before anything was measured.
+const FIRST_ROUND_TRIP: Duration = Duration::from_millis(100);
+/// Longest round trip that is believed.
+const MAX_ROUND_TRIP: Duration = Duration::from_secs(2);
+
+/// One transport in the room.
+#[derive(Debug)]
+pub(crate) struct Member {
+    pub(crate) key: TransportKey,
+    pub(crate) transport: TransportId,
+    pub(crate) participant: ParticipantNumber,
+    pub(crate) is_connected: bool,
+    pub(crate) tracks: Vec<TrackKey>,
+    pub(crate) slots: Vec<SlotKey>,
+    pub(crate) bindings: Bindings,
+    pub(crate) clock: PublisherClock,
+    pub(crate) round_trip: RoundTrip,
+    /// Whether RTCP without a report before it is understood (RFC 5506).
+    pub(crate) takes_reduced_size: bool,
+    /// When the next receiver report is due, once something was received.
+    pub(crate) report_due: Option<Instant>,
+    pub(crate) heard: Assignment,
+    pub(crate) seen: Assignment,
+}
+
+impl Member {
+    pub(crate) fn new(key: TransportKey, transport: TransportId, participant: ParticipantNumber) -> Self {
+        Self {
+            key,
+            transport,
+            participant,
+            is_connected: false,
+            tracks: Vec::new(),
+            slots: Vec::new(),
+            bindings: Bindings::default(),
+            clock: PublisherClock::default(),
+            round_trip: RoundTrip::default(),
+            takes_reduced_size: false,
+            report_due: None,
+            heard: Assignment::default(),
+            seen: Assignment::default(),
+        }
+    }
+}
+
+/// What an SSRC of one transport stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Binding {
+    /// The track's media, or its retransmissions: the payload type tells which.
+    Track(TrackKey),
+    /// An encoding that is not taken, or a stream that was replaced.
+    Ignored,
+}
+
+/// SSRCs of one transport. Bound at first sight, as browsers stop naming the section once they know they were understood.
+#[derive(Debug, Default)]
+pub(crate) struct Bindings {
+    /// Sorted by SSRC.
+    known: Vec<(Ssrc, Binding)>,
+}
+
+impl Bindings {
+    #[inline]
+    pub(crate) fn find(&self, ssrc: Ssrc) -> Option<Binding> {
+        let at = self.known.binary_search_by_key(&ssrc, |(known, _)| *known).ok()?;
+        self.known.get(at).map(|(_, binding)| *binding)
+    }
+
+    /// Binds an SSRC, anew if it is known. Returns false if the table is full.
+    pub(crate) fn bind(&mut self, ssrc: Ssrc, binding: Binding) -> bool {
+        match self.known.binary_search_by_key(&ssrc, |(known, _)| *known) {
+            Ok(at) => {
+                if let Some(entry) = self.known.get_mut(at) {
+                    entry.1 = binding;
+                }
+            }
+            Err(_) if self.known.len() >= MAX_BINDINGS => return false,
+            Err(at) => self.known.insert(at, (ssrc, binding)),
+        }
+        true
+    }
+
+    /// Forgets what stands for a track.
+    pub(crate) fn remove(&mut self, track: TrackKey) {
+        self.known.retain(|(_, binding)| *binding != Binding::Track(track));
+    }
+
+    /// Forgets what is ignored, so that it is looked at again after a renegotiation.
+    pub(crate) fn reconsider(&mut self) {
+        self.known.retain(|(_, binding)| *binding != Binding::Ignored);
+    }
+}
+
+/// The time there and back to a member, smoothed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RoundTrip {
+    mean: Option<Duration>,
+}
+
+impl RoundTrip {
+    /// Takes a measurement.
+    pub(crate) fn handle(&mut self, sample: Duration) {
+        let sample = sample.min(MAX_ROUND_TRIP);
+        self.mean = Some(self.mean.map_or(sample, |mean| mean * 7 / 8 + sample / 8));
+    }
+
+    /// The best guess.
+    pub(crate) fn get(&self) -> Duration {
+        self.mean.unwrap_or(FIRST_ROUND_TRIP)
+    }
+}
+
+impl Default for RoundTrip {
+    fn default() -> Self {
+        Self { mean: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bindings_are_bounded() {
+        let mut bindings = Bindings::default();
+        let bound = (0..1_000).filter(|n| bindings.bind(Ssrc(n * 7919 % 1_000), Binding::Ignored)).count();
+        assert_eq!(bound, MAX_BINDINGS);
+        assert!(bindings.bind(Ssrc(0), Binding::Ignored), "known already");
+        bindings.reconsider();
+        assert_eq!(bindings.find(Ssrc(0)), None);
+    }
+}
