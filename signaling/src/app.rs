@@ -41,7 +41,7 @@ impl App {
             linger: config.room_linger,
             capacity: config.room_capacity,
         };
-        let rooms = Rooms::new(room_config, hub.clone(), metrics.clone());
+        let rooms = Rooms::new(room_config, hub.clone());
         let connections = Arc::new(Semaphore::new(config.max_connections));
         let inner = Inner {
             config,

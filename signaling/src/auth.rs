@@ -69,7 +69,9 @@ impl Keys {
     /// Reads `kid:secret`, separated by commas or line ends. Empty lines and lines that start with `#` are skipped.
     pub fn parse(text: &str) -> Result<Self, KeyError> {
         let mut keys = Self::default();
-        for entry in text.lines().filter(|line| !line.trim_start().starts_with('#')).flat_map(|line| line.split(',')) {
+        for entry in
+            text.lines().filter(|line| !line.trim_start().starts_with('#')).flat_map(|line| line.split(','))
+        {
             let entry = entry.trim();
             if entry.is_empty() {
                 continue;
@@ -97,12 +99,18 @@ impl Keys {
         let kid = kid.or(self.first.as_deref()).unwrap_or_default();
         let secret = self.by_id.get(kid).ok_or_else(|| KeyError::Unknown(kid.to_owned()))?;
         let header = Header { kid: Some(kid.to_owned()), ..Header::new(Algorithm::HS256) };
-        encode(&header, claims, &EncodingKey::from_secret(secret.as_str().as_bytes())).map_err(|_| KeyError::Signing)
+        encode(&header, claims, &EncodingKey::from_secret(secret.as_str().as_bytes()))
+            .map_err(|_| KeyError::Signing)
     }
 
     /// Reads a token whose signature and time hold.
     pub fn verify(&self, token: &str) -> Result<Claims, ProtocolError> {
-        let invalid = || ProtocolError::new(ErrorCode::TokenInvalid, "the token can't be read or its signature does not hold");
+        let invalid = || {
+            ProtocolError::new(
+                ErrorCode::TokenInvalid,
+                "the token can't be read or its signature does not hold",
+            )
+        };
         if token.len() > TOKEN_BYTES {
             return Err(invalid());
         }
@@ -117,12 +125,16 @@ impl Keys {
         validation.validate_nbf = true;
         validation.validate_aud = false;
         let key = DecodingKey::from_secret(secret.as_str().as_bytes());
-        decode::<Claims>(token, &key, &validation).map(|token| token.claims).map_err(|error| match error.kind() {
-            ErrorKind::ExpiredSignature => ProtocolError::new(ErrorCode::TokenExpired, "the token's time is over"),
-            ErrorKind::ImmatureSignature => {
-                ProtocolError::new(ErrorCode::TokenNotYetValid, "the token's time has not come yet")
+        decode::<Claims>(token, &key, &validation).map(|token| token.claims).map_err(|error| {
+            match error.kind() {
+                ErrorKind::ExpiredSignature => {
+                    ProtocolError::new(ErrorCode::TokenExpired, "the token's time is over")
+                }
+                ErrorKind::ImmatureSignature => {
+                    ProtocolError::new(ErrorCode::TokenNotYetValid, "the token's time has not come yet")
+                }
+                _ => invalid(),
             }
-            _ => invalid(),
         })
     }
 }
@@ -185,7 +197,10 @@ mod tests {
         let strangers = Keys::parse("c:0123456789abcdef").unwrap();
         assert_eq!(code(&strangers.mint(&claims(now() + 60), None).unwrap()), Err(ErrorCode::TokenInvalid));
         let other_secret = Keys::parse("a:another secret, long").unwrap();
-        assert_eq!(code(&other_secret.mint(&claims(now() + 60), None).unwrap()), Err(ErrorCode::TokenInvalid));
+        assert_eq!(
+            code(&other_secret.mint(&claims(now() + 60), None).unwrap()),
+            Err(ErrorCode::TokenInvalid)
+        );
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Who somebody is and what they may do, settled from a token or, on an open server, from what they say.
 
-use patchbay_protocol::{Description, ErrorCode, Grants, ProtocolError, RoomName, SessionId, TransportId, limit};
+use patchbay_protocol::{
+    Description, ErrorCode, Grants, ProtocolError, RoomName, SessionId, TransportId, limit,
+};
 use serde_json::Value;
 
 use crate::app::App;
@@ -18,7 +20,12 @@ pub(crate) struct Visitor {
 }
 
 /// Settles identity, name, metadata and grants. The offer and watches are the caller's to add.
-pub(crate) fn admit(app: &App, room: &RoomName, token: Option<&str>, visitor: Visitor) -> Result<Join, ProtocolError> {
+pub(crate) fn admit(
+    app: &App,
+    room: &RoomName,
+    token: Option<&str>,
+    visitor: Visitor,
+) -> Result<Join, ProtocolError> {
     if !limit::is_room_name(room.as_str()) {
         let message = "a room name is 1 to 64 of letters, digits, '-', '_' and '.', and starts with no '.'";
         return Err(ProtocolError::new(ErrorCode::InvalidArgument, message));
@@ -38,7 +45,8 @@ pub(crate) fn admit(app: &App, room: &RoomName, token: Option<&str>, visitor: Vi
     };
     let (mut identity, mut name) = (visitor.identity, visitor.name);
     if !app.config.is_open() {
-        let token = token.ok_or_else(|| ProtocolError::new(ErrorCode::TokenMissing, "a token is needed to join"))?;
+        let token =
+            token.ok_or_else(|| ProtocolError::new(ErrorCode::TokenMissing, "a token is needed to join"))?;
         let claims = app.config.keys.verify(token)?;
         if claims.room != *room {
             return Err(ProtocolError::new(ErrorCode::WrongRoom, "the token is for another room"));
@@ -50,7 +58,8 @@ pub(crate) fn admit(app: &App, room: &RoomName, token: Option<&str>, visitor: Vi
         join.metadata = claims.metadata.or(join.metadata);
         join.grants = claims.grants;
     }
-    join.identity = identity.unwrap_or_else(|| format!("{}-{:08x}", visitor.minted_prefix, rand::random::<u32>()));
+    join.identity =
+        identity.unwrap_or_else(|| format!("{}-{:08x}", visitor.minted_prefix, rand::random::<u32>()));
     join.name = name.unwrap_or_else(|| join.identity.clone());
     check_identity(&join.identity)?;
     check_name(&join.name)?;

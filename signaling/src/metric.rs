@@ -68,15 +68,45 @@ impl Metrics {
     pub(crate) fn render(&self, gauges: &Gauges) -> String {
         let mut text = String::new();
         let single = [
-            ("patchbay_connections_total", "counter", "WebSocket connections accepted.", self.connections.value()),
-            ("patchbay_connections_refused_total", "counter", "Refused at the cap.", self.connections_refused.value()),
+            (
+                "patchbay_connections_total",
+                "counter",
+                "WebSocket connections accepted.",
+                self.connections.value(),
+            ),
+            (
+                "patchbay_connections_refused_total",
+                "counter",
+                "Refused at the cap.",
+                self.connections_refused.value(),
+            ),
             ("patchbay_connections", "gauge", "WebSocket connections open now.", gauges.connections),
-            ("patchbay_origin_refused_total", "counter", "Requests from a foreign Origin.", self.origin_refused.value()),
-            ("patchbay_slow_consumers_total", "counter", "Clients cut off with a full outbox.", self.slow_consumers.value()),
-            ("patchbay_heartbeat_timeouts_total", "counter", "Half-open connections found.", self.heartbeat_timeouts.value()),
+            (
+                "patchbay_origin_refused_total",
+                "counter",
+                "Requests from a foreign Origin.",
+                self.origin_refused.value(),
+            ),
+            (
+                "patchbay_slow_consumers_total",
+                "counter",
+                "Clients cut off with a full outbox.",
+                self.slow_consumers.value(),
+            ),
+            (
+                "patchbay_heartbeat_timeouts_total",
+                "counter",
+                "Half-open connections found.",
+                self.heartbeat_timeouts.value(),
+            ),
             ("patchbay_joins_total", "counter", "Joins sent to rooms.", self.joins.value()),
             ("patchbay_rooms", "gauge", "Rooms open now.", gauges.rooms),
-            ("patchbay_whip_resources_total", "counter", "WHIP and WHEP resources made.", self.whip_resources.value()),
+            (
+                "patchbay_whip_resources_total",
+                "counter",
+                "WHIP and WHEP resources made.",
+                self.whip_resources.value(),
+            ),
             ("patchbay_whip_resources", "gauge", "WHIP and WHEP resources now.", gauges.resources),
         ];
         for (name, kind, help, value) in single {
@@ -99,7 +129,12 @@ impl Metrics {
 fn render_nodes(text: &mut String, nodes: &[NodeGauges]) {
     head(text, "patchbay_node_attached", "gauge", "Whether the node's link is up.");
     for node in nodes {
-        let _ = writeln!(text, "patchbay_node_attached{{node=\"{}\"}} {}", escape(&node.node), u8::from(node.attached));
+        let _ = writeln!(
+            text,
+            "patchbay_node_attached{{node=\"{}\"}} {}",
+            escape(&node.node),
+            u8::from(node.attached)
+        );
     }
     head(text, "patchbay_node_rooms", "gauge", "Rooms placed on the node.");
     for node in nodes {
@@ -107,7 +142,12 @@ fn render_nodes(text: &mut String, nodes: &[NodeGauges]) {
     }
     head(text, "patchbay_node_pending_commands", "gauge", "Commands without an answer.");
     for node in nodes {
-        let _ = writeln!(text, "patchbay_node_pending_commands{{node=\"{}\"}} {}", escape(&node.node), node.pending_commands);
+        let _ = writeln!(
+            text,
+            "patchbay_node_pending_commands{{node=\"{}\"}} {}",
+            escape(&node.node),
+            node.pending_commands
+        );
     }
     let mut by_name: BTreeMap<String, Vec<(&NodeName, u64)>> = BTreeMap::new();
     for node in nodes {

@@ -25,7 +25,8 @@ pub(crate) enum Verdict {
 pub(crate) fn check(config: &Config, headers: &HeaderMap) -> Verdict {
     let Some(origin) = headers.get(header::ORIGIN) else { return Verdict::NoOrigin };
     let Ok(origin) = origin.to_str() else { return Verdict::Refused };
-    let listed = config.allowed_origins.iter().any(|allowed| allowed == "*" || allowed.eq_ignore_ascii_case(origin));
+    let listed =
+        config.allowed_origins.iter().any(|allowed| allowed == "*" || allowed.eq_ignore_ascii_case(origin));
     if listed || is_own(config, origin, headers) {
         return Verdict::Allowed(origin.to_owned());
     }
@@ -34,7 +35,9 @@ pub(crate) fn check(config: &Config, headers: &HeaderMap) -> Verdict {
 
 /// The page came from this server.
 fn is_own(config: &Config, origin: &str, headers: &HeaderMap) -> bool {
-    let Some(authority) = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://")) else { return false };
+    let Some(authority) = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://")) else {
+        return false;
+    };
     let Some(host) = headers.get(header::HOST).and_then(|host| host.to_str().ok()) else { return false };
     if !authority.eq_ignore_ascii_case(host) {
         return false;
@@ -74,7 +77,9 @@ mod tests {
     fn own_pages_and_listed_ones_may() {
         let allowed = |origin: &str| Verdict::Allowed(origin.to_owned());
         assert_eq!(verdict("127.0.0.1:80", &[], None, "x"), Verdict::NoOrigin);
-        for origin in ["http://localhost:8080", "http://127.0.0.1:8080", "http://[::1]:8080", "http://a.localhost:8080"] {
+        for origin in
+            ["http://localhost:8080", "http://127.0.0.1:8080", "http://[::1]:8080", "http://a.localhost:8080"]
+        {
             let host = origin.trim_start_matches("http://");
             assert_eq!(verdict("127.0.0.1:8080", &[], Some(origin), host), allowed(origin));
         }

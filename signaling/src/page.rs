@@ -82,7 +82,10 @@ fn serve(path: &str, request: &HeaderMap) -> Response {
     headers.insert(HeaderName::from_static("permissions-policy"), PERMISSIONS_POLICY);
     headers.insert(header::REFERRER_POLICY, REFERRER_POLICY);
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin"));
+    headers.insert(
+        HeaderName::from_static("cross-origin-opener-policy"),
+        HeaderValue::from_static("same-origin"),
+    );
     response
 }
 
@@ -90,8 +93,11 @@ fn serve(path: &str, request: &HeaderMap) -> Response {
 /// count it as `'self'`.
 fn content_policy(request: &HeaderMap) -> String {
     let host = request.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let is_plain = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':' | b'[' | b']'));
-    let sockets = if is_plain && !host.is_empty() { format!(" ws://{host} wss://{host}") } else { String::new() };
+    let is_plain = host
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':' | b'[' | b']'));
+    let sockets =
+        if is_plain && !host.is_empty() { format!(" ws://{host} wss://{host}") } else { String::new() };
     format!(
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; \
          font-src 'self'; worker-src 'self'; manifest-src 'self'; connect-src 'self'{sockets}; base-uri 'none'; \
@@ -106,7 +112,8 @@ fn media_type(path: &str, guessed: &str) -> String {
 }
 
 fn etag(file: &EmbeddedFile) -> String {
-    let hash: String = file.metadata.sha256_hash().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let hash: String =
+        file.metadata.sha256_hash().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
     format!("\"{hash}\"")
 }
 
@@ -122,7 +129,9 @@ mod tests {
     fn only_what_a_page_needs_is_embedded() {
         for name in Web::iter() {
             let is_foreign = name.contains(".test.")
-                || name.split('/').any(|part| part == "node_modules" || part == "tests" || part.starts_with('.'))
+                || name
+                    .split('/')
+                    .any(|part| part == "node_modules" || part == "tests" || part.starts_with('.'))
                 || name.ends_with("package.json")
                 || name.ends_with("tsconfig.json");
             assert!(!is_foreign, "{name} is embedded");

@@ -35,7 +35,8 @@ pub(super) fn parse(text: &str) -> Result<ClientMessage, Unreadable> {
     };
     let Ok(envelope) = serde_json::from_str::<Envelope<'_>>(text) else {
         let is_json = serde_json::from_str::<IgnoredAny>(text).is_ok();
-        let what = if is_json { "a message is an object with a numeric id and a type" } else { "this is not JSON" };
+        let what =
+            if is_json { "a message is an object with a numeric id and a type" } else { "this is not JSON" };
         return Err(unreadable(None, ErrorCode::MalformedMessage, what.into()));
     };
     match (envelope.id, envelope.kind) {
@@ -44,7 +45,9 @@ pub(super) fn parse(text: &str) -> Result<ClientMessage, Unreadable> {
         (id, Some(kind)) if TYPES.contains(&kind.as_ref()) => {
             Err(unreadable(id, ErrorCode::MalformedMessage, format!("this is no {kind}: {message}")))
         }
-        (id, Some(_)) => Err(unreadable(id, ErrorCode::UnknownType, "this server does not know this type".into())),
+        (id, Some(_)) => {
+            Err(unreadable(id, ErrorCode::UnknownType, "this server does not know this type".into()))
+        }
     }
 }
 

@@ -103,7 +103,8 @@ impl Requests {
     fn handle_join(&mut self, id: RequestId, request: ClientRequest) {
         let ClientRequest::Join { room, identity, name, metadata, offer } = request else { return };
         if self.session.membership().is_some() {
-            return self.fail(id, ProtocolError::new(ErrorCode::AlreadyJoined, "this session is in a room already"));
+            return self
+                .fail(id, ProtocolError::new(ErrorCode::AlreadyJoined, "this session is in a room already"));
         }
         let visitor = Visitor { identity, name, metadata, minted_prefix: "guest" };
         let join = match admit(&self.app, &room, self.token.as_ref().map(Secret::as_str), visitor) {
@@ -147,7 +148,8 @@ impl Requests {
             self.session.close(CloseCode::RateLimited);
             return false;
         }
-        let error = ProtocolError::new(ErrorCode::RateLimited, "too many messages; slow down").retry_after(wait);
+        let error =
+            ProtocolError::new(ErrorCode::RateLimited, "too many messages; slow down").retry_after(wait);
         self.session.refuse(text.and_then(peek_id), error);
         false
     }
@@ -161,6 +163,9 @@ impl Requests {
 fn is_token_hopeless(code: ErrorCode) -> bool {
     matches!(
         code,
-        ErrorCode::TokenMissing | ErrorCode::TokenInvalid | ErrorCode::TokenExpired | ErrorCode::TokenNotYetValid
+        ErrorCode::TokenMissing
+            | ErrorCode::TokenInvalid
+            | ErrorCode::TokenExpired
+            | ErrorCode::TokenNotYetValid
     )
 }

@@ -80,7 +80,11 @@ pub(super) async fn run(app: App, socket: WebSocket, token: Option<Secret>) {
 }
 
 /// Writes what the session has, and pings. Ends when the session closes or the socket breaks.
-async fn write(session: &Session, sink: &mut SplitSink<WebSocket, Message>, timing: &ConnectionTiming) -> CloseCode {
+async fn write(
+    session: &Session,
+    sink: &mut SplitSink<WebSocket, Message>,
+    timing: &ConnectionTiming,
+) -> CloseCode {
     let mut pings = interval_at(Instant::now() + timing.ping, timing.ping);
     loop {
         let message = tokio::select! {
@@ -136,7 +140,12 @@ async fn read(
 }
 
 /// Says goodbye and waits a little for the client to say it too, so that the close code is not lost in a reset.
-async fn close(sink: &mut SplitSink<WebSocket, Message>, stream: &mut SplitStream<WebSocket>, code: CloseCode, within: Duration) {
+async fn close(
+    sink: &mut SplitSink<WebSocket, Message>,
+    stream: &mut SplitStream<WebSocket>,
+    code: CloseCode,
+    within: Duration,
+) {
     let goodbye = async {
         let frame = CloseFrame { code: code.into(), reason: "".into() };
         if sink.send(Message::Close(Some(frame))).await.is_err() {

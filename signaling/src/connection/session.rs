@@ -226,7 +226,8 @@ impl Session {
             return;
         }
         let message = body.numbered(state.last_seq + 1);
-        let full = state.outbox.len() >= self.limit.messages || state.outbox_bytes + message.len() > self.limit.bytes;
+        let full = state.outbox.len() >= self.limit.messages
+            || state.outbox_bytes + message.len() > self.limit.bytes;
         if full {
             self.metrics.slow_consumers.add(1);
             state.outbox.clear();

@@ -56,7 +56,8 @@ struct Shared {
 impl NodeHub {
     /// A hub without nodes.
     pub fn new(timing: LinkTiming) -> Self {
-        let unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_millis() as u64);
+        let unix_ms =
+            SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_millis() as u64);
         let shared = Shared {
             table: Mutex::new(Table::new(Epoch(unix_ms))),
             wake: Notify::new(),
@@ -74,7 +75,13 @@ impl NodeHub {
     /// Connects a node. The link lasts until `events` ends or a newer link of the same name takes over.
     ///
     /// `epoch` is the life of the node: a new one means that it holds nothing from before.
-    pub fn attach(&self, node: NodeName, epoch: Epoch, commands: mpsc::Sender<Command>, events: mpsc::Receiver<Event>) {
+    pub fn attach(
+        &self,
+        node: NodeName,
+        epoch: Epoch,
+        commands: mpsc::Sender<Command>,
+        events: mpsc::Receiver<Event>,
+    ) {
         tokio::spawn(link::run(self.clone(), node, epoch, commands, events));
     }
 

@@ -24,16 +24,22 @@ const QUEUE: usize = 1_024;
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Lets a node in that knows the secret.
-pub(crate) async fn node_socket(State(app): State<App>, headers: HeaderMap, upgrade: WebSocketUpgrade) -> Response {
+pub(crate) async fn node_socket(
+    State(app): State<App>,
+    headers: HeaderMap,
+    upgrade: WebSocketUpgrade,
+) -> Response {
     let Some(secret) = &app.config.node_secret else {
-        return (StatusCode::FORBIDDEN, "no node secret is configured, so no node can attach here\n").into_response();
+        return (StatusCode::FORBIDDEN, "no node secret is configured, so no node can attach here\n")
+            .into_response();
     };
     if headers.contains_key(header::ORIGIN) {
         return (StatusCode::FORBIDDEN, "this is not for browsers\n").into_response();
     }
     if !bearer(&headers).is_some_and(|given| is_same_secret(given, secret.as_str())) {
         warn!("a node with a wrong secret was refused");
-        return (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")], "wrong node secret\n").into_response();
+        return (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")], "wrong node secret\n")
+            .into_response();
     }
     upgrade
         .protocols([NODE_PROTOCOL])

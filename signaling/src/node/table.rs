@@ -139,7 +139,12 @@ impl Table {
         Some(name.clone())
     }
 
-    pub(super) fn submit(&mut self, name: &NodeName, to: Destination, command: NodeCommand) -> Result<(), ErrorCode> {
+    pub(super) fn submit(
+        &mut self,
+        name: &NodeName,
+        to: Destination,
+        command: NodeCommand,
+    ) -> Result<(), ErrorCode> {
         let node = self.nodes.get_mut(name).ok_or(ErrorCode::NoNode)?;
         let is_end = matches!(command, NodeCommand::CloseTransport { .. } | NodeCommand::CloseRoom { .. });
         if node.pending.len() >= PENDING && !is_end {
@@ -189,7 +194,10 @@ impl Table {
                 let Some(pending) = node.pending.remove(&command) else { return Vec::new() };
                 match (pending.to, result) {
                     (Destination::Room(room, Some(ticket)), result) => {
-                        let delivery = node.rooms.get(&room).map(|mailbox| (mailbox.clone(), Input::Done { ticket, result }));
+                        let delivery = node
+                            .rooms
+                            .get(&room)
+                            .map(|mailbox| (mailbox.clone(), Input::Done { ticket, result }));
                         delivery.into_iter().collect()
                     }
                     (Destination::Hub, CommandResult::Synced { state }) => self.compare(name, &state),
@@ -201,7 +209,10 @@ impl Table {
             | NodeEvent::Slot { transport, .. } => {
                 let room = node.transports.get(&transport);
                 let mailbox = room.and_then(|room| node.rooms.get(room)).cloned();
-                if matches!(&event, NodeEvent::Transport { state: patchbay_protocol::TransportState::Failed { .. }, .. }) {
+                if matches!(
+                    &event,
+                    NodeEvent::Transport { state: patchbay_protocol::TransportState::Failed { .. }, .. }
+                ) {
                     node.transports.remove(&transport);
                 }
                 mailbox.map(|mailbox| (mailbox, Input::Node(event))).into_iter().collect()
@@ -230,7 +241,8 @@ impl Table {
             if let Destination::Room(room, Some(ticket)) = pending.to
                 && let Some(mailbox) = rooms.get(&room)
             {
-                let result = CommandResult::failed(ErrorCode::Overloaded, "the media node did not answer in time");
+                let result =
+                    CommandResult::failed(ErrorCode::Overloaded, "the media node did not answer in time");
                 deliveries.push((mailbox.clone(), Input::Done { ticket, result }));
             }
             false
@@ -241,7 +253,8 @@ impl Table {
     /// What the node holds against what it should hold: the first ends what nobody knows, and tells who is missing.
     fn compare(&mut self, name: &NodeName, state: &NodeState) -> Vec<Delivery> {
         let Some(node) = self.nodes.get_mut(name) else { return Vec::new() };
-        let held: BTreeSet<TransportId> = state.transports.iter().map(|snapshot| snapshot.transport).collect();
+        let held: BTreeSet<TransportId> =
+            state.transports.iter().map(|snapshot| snapshot.transport).collect();
         // A transport whose offer has no answer yet may or may not be there.
         let on_the_way: BTreeSet<TransportId> = node
             .pending
@@ -270,7 +283,9 @@ impl Table {
         let unknown_transports: Vec<TransportId> = state
             .transports
             .iter()
-            .filter(|held| !node.transports.contains_key(&held.transport) && !unknown_rooms.contains(&held.room))
+            .filter(|held| {
+                !node.transports.contains_key(&held.transport) && !unknown_rooms.contains(&held.room)
+            })
             .map(|held| held.transport)
             .collect();
         for room in unknown_rooms {

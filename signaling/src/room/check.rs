@@ -24,7 +24,10 @@ pub(super) fn check_description(description: &Description, grants: &Grants) -> R
     let mut mids: Vec<&Mid> = Vec::new();
     for (index, publication) in description.publications.iter().enumerate() {
         if grants.hidden || !grants.publish.contains(&publication.source) {
-            return Err(ProtocolError::new(ErrorCode::NotAllowed, "this participant may not publish this source"));
+            return Err(ProtocolError::new(
+                ErrorCode::NotAllowed,
+                "this participant may not publish this source",
+            ));
         }
         if description.publications.iter().skip(index + 1).any(|other| other.source == publication.source) {
             return invalid("a participant has at most one track of each source");

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use patchbay_protocol::node::NodeCommand;
 use patchbay_protocol::{
-    Answer, CloseCode, Description, ErrorCode, Grants, Joined, LeaveReason, Mid, ParticipantNumber, ProtocolError, Reply,
-    RequestId, ServerEvent, SessionId, SlotSource, Source, TransportId,
+    Answer, CloseCode, Description, ErrorCode, Grants, Joined, LeaveReason, Mid, ParticipantNumber,
+    ProtocolError, Reply, RequestId, ServerEvent, SessionId, SlotSource, Source, TransportId,
 };
 use serde_json::Value;
 
@@ -165,7 +165,8 @@ impl Room {
 
     /// Every request gets its reply, also when its member goes first.
     fn refuse_what_waits(&mut self, member: MemberId, entry: &Member) {
-        let error = || ProtocolError::new(ErrorCode::NotJoined, "the participant left the room before this was done");
+        let error =
+            || ProtocolError::new(ErrorCode::NotJoined, "the participant left the room before this was done");
         let mut waiting: Vec<RequestId> = Vec::new();
         if let Some(negotiation) = &entry.negotiation {
             waiting.push(negotiation.id);

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 
 use patchbay_protocol::{
-    Description, Grants, Mid, Participant, ParticipantNumber, RequestId, SessionId, Source, Track, TrackId, TransportId,
+    Description, Grants, Mid, Participant, ParticipantNumber, RequestId, SessionId, Source, Track, TrackId,
+    TransportId,
 };
 use serde_json::Value;
 

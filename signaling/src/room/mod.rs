@@ -19,14 +19,14 @@ use std::time::{Duration, Instant};
 
 use patchbay_protocol::node::{CommandResult, NodeCommand, NodeEvent};
 use patchbay_protocol::{
-    ClientRequest, CloseCode, ErrorCode, IceServer, LeaveReason, ParticipantNumber, ProtocolError, Reply, RequestId, RoomId,
-    RoomName, ServerEvent, TransportId,
+    ClientRequest, CloseCode, ErrorCode, IceServer, LeaveReason, ParticipantNumber, ProtocolError, Reply,
+    RequestId, RoomId, RoomName, ServerEvent, TransportId,
 };
 
 pub(crate) use check::{check_identity, check_metadata, check_name};
 pub(crate) use entry::{Join, Watch};
-pub(crate) use member::MemberId;
 use member::Member;
+pub(crate) use member::MemberId;
 use negotiation::Negotiation;
 
 /// What every room of this server has in common.
@@ -285,9 +285,10 @@ impl Room {
 /// What a client is told of a node's refusal: codes of the link itself mean nothing to it.
 fn client_error(error: ProtocolError) -> ProtocolError {
     match error.code {
-        ErrorCode::StaleEpoch | ErrorCode::UnknownRoom | ErrorCode::UnknownTransport => {
-            ProtocolError::new(ErrorCode::NoNode, "the media node does not hold this participant any longer; join again")
-        }
+        ErrorCode::StaleEpoch | ErrorCode::UnknownRoom | ErrorCode::UnknownTransport => ProtocolError::new(
+            ErrorCode::NoNode,
+            "the media node does not hold this participant any longer; join again",
+        ),
         _ => error,
     }
 }

@@ -2,8 +2,8 @@
 
 use patchbay_protocol::node::{AcceptedPublication, CommandResult, NodeCommand, Publication, Slot};
 use patchbay_protocol::{
-    Answer, AnsweredPublication, AnsweredSlot, Description, ErrorCode, ProtocolError, Reply, RequestId, ServerEvent, SlotSource,
-    TrackId,
+    Answer, AnsweredPublication, AnsweredSlot, Description, ErrorCode, ProtocolError, Reply, RequestId,
+    ServerEvent, SlotSource, TrackId,
 };
 
 use super::member::{MemberTrack, Stage};
@@ -30,7 +30,12 @@ impl Room {
         } else if entry.offers.len() < WAITING_OFFERS {
             entry.offers.push_back((id, offer));
         } else {
-            self.refuse(member, id, ErrorCode::RateLimited, "too many offers at once; wait for an answer first");
+            self.refuse(
+                member,
+                id,
+                ErrorCode::RateLimited,
+                "too many offers at once; wait for an answer first",
+            );
         }
     }
 
@@ -41,7 +46,10 @@ impl Room {
             .publications
             .iter()
             .map(|publication| {
-                let known = entry.tracks.iter().find(|track| track.mid == publication.mid && track.source == publication.source);
+                let known = entry
+                    .tracks
+                    .iter()
+                    .find(|track| track.mid == publication.mid && track.source == publication.source);
                 let id = known.map_or_else(
                     || {
                         let id = TrackId(next_track);
@@ -50,7 +58,12 @@ impl Room {
                     },
                     |track| track.id,
                 );
-                MemberTrack { mid: publication.mid.clone(), id, source: publication.source, muted: publication.muted }
+                MemberTrack {
+                    mid: publication.mid.clone(),
+                    id,
+                    source: publication.source,
+                    muted: publication.muted,
+                }
             })
             .collect();
         let slots = offer
@@ -90,7 +103,9 @@ impl Room {
             CommandResult::Answered { sdp, publications, slots } => {
                 self.accept(member, negotiation, is_join, sdp, &publications, slots);
             }
-            CommandResult::Failed { error } => self.fail(member, negotiation.id, is_join, client_error(error)),
+            CommandResult::Failed { error } => {
+                self.fail(member, negotiation.id, is_join, client_error(error))
+            }
             CommandResult::Done {} | CommandResult::Synced { .. } => {
                 let error = ProtocolError::new(ErrorCode::Internal, "the media node gave no answer");
                 self.fail(member, negotiation.id, is_join, error);
@@ -113,7 +128,11 @@ impl Room {
         tracks.retain(|track| accepted.iter().any(|publication| publication.track == track.id));
         let publications = tracks
             .iter()
-            .map(|track| AnsweredPublication { mid: track.mid.clone(), track: track.id, source: track.source })
+            .map(|track| AnsweredPublication {
+                mid: track.mid.clone(),
+                track: track.id,
+                source: track.source,
+            })
             .collect();
         let answer = Answer { sdp, publications, slots };
         let before = std::mem::replace(&mut entry.tracks, tracks);

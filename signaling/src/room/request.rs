@@ -2,20 +2,32 @@
 
 use patchbay_protocol::node::NodeCommand;
 use patchbay_protocol::{
-    ClientRequest, ErrorCode, LeaveReason, Mid, ProtocolError, Reply, RequestId, ServerEvent, SlotSource, TrackId, limit,
+    ClientRequest, ErrorCode, LeaveReason, Mid, ProtocolError, Reply, RequestId, ServerEvent, SlotSource,
+    TrackId, limit,
 };
 use serde_json::Value;
 
 use super::{MemberId, Moment, Pending, Room, check};
 
 impl Room {
-    pub(super) fn handle_request(&mut self, now: Moment, member: MemberId, id: RequestId, request: ClientRequest) {
+    pub(super) fn handle_request(
+        &mut self,
+        now: Moment,
+        member: MemberId,
+        id: RequestId,
+        request: ClientRequest,
+    ) {
         let Some(entry) = self.members.get(&member) else {
             return self.refuse(member, id, ErrorCode::NotJoined, "join a room first");
         };
         let may_come_early = matches!(request, ClientRequest::Candidate { .. } | ClientRequest::Leave {});
         if !entry.has_joined() && !may_come_early {
-            return self.refuse(member, id, ErrorCode::NotJoined, "the join is not done yet; wait for its reply");
+            return self.refuse(
+                member,
+                id,
+                ErrorCode::NotJoined,
+                "the join is not done yet; wait for its reply",
+            );
         }
         match request {
             ClientRequest::Offer { offer } => match check::check_description(&offer, &entry.grants) {
@@ -44,7 +56,12 @@ impl Room {
     fn handle_candidate(&mut self, member: MemberId, id: RequestId, candidate: String) {
         let Some(entry) = self.members.get(&member) else { return };
         if !entry.on_node {
-            return self.refuse(member, id, ErrorCode::InvalidArgument, "a candidate needs an offer before it");
+            return self.refuse(
+                member,
+                id,
+                ErrorCode::InvalidArgument,
+                "a candidate needs an offer before it",
+            );
         }
         if candidate.len() > check::CANDIDATE_BYTES {
             return self.refuse(member, id, ErrorCode::InvalidArgument, "the candidate is too long");
@@ -79,13 +96,13 @@ impl Room {
     fn missing_source(&self, source: SlotSource) -> Option<(ErrorCode, &'static str)> {
         let mut roster = self.members.values().filter(|entry| entry.is_in_roster());
         match source {
-            SlotSource::Track { track } => (!roster.any(|entry| entry.tracks.iter().any(|own| own.id == track)))
-                .then_some((ErrorCode::UnknownTrack, "no such track in this room")),
+            SlotSource::Track { track } => (!roster
+                .any(|entry| entry.tracks.iter().any(|own| own.id == track)))
+            .then_some((ErrorCode::UnknownTrack, "no such track in this room")),
             SlotSource::Participant { participant, .. } => (!roster.any(|entry| entry.number == participant))
                 .then_some((ErrorCode::UnknownParticipant, "no such participant in this room")),
-            SlotSource::Speaker { speaker } => {
-                (!check::is_speaker_rank(speaker)).then_some((ErrorCode::InvalidArgument, check::SPEAKER_RANK_MESSAGE))
-            }
+            SlotSource::Speaker { speaker } => (!check::is_speaker_rank(speaker))
+                .then_some((ErrorCode::InvalidArgument, check::SPEAKER_RANK_MESSAGE)),
         }
     }
 
@@ -148,10 +165,19 @@ impl Room {
             return self.refuse(member, id, ErrorCode::NotAllowed, "this participant may not write");
         }
         if text.is_empty() || text.len() > limit::CHAT_BYTES {
-            return self.refuse(member, id, ErrorCode::InvalidArgument, "a chat line is 1 to 4096 bytes of text");
+            return self.refuse(
+                member,
+                id,
+                ErrorCode::InvalidArgument,
+                "a chat line is 1 to 4096 bytes of text",
+            );
         }
-        let event =
-            ServerEvent::Chat { participant: entry.number, name: entry.name.clone(), text, sent_at_ms: now.unix_ms };
+        let event = ServerEvent::Chat {
+            participant: entry.number,
+            name: entry.name.clone(),
+            text,
+            sent_at_ms: now.unix_ms,
+        };
         self.reply(member, id, Ok(Reply::Done {}));
         self.broadcast(None, event);
     }

@@ -96,7 +96,8 @@ impl Driver {
                         None => Err(ErrorCode::NoNode),
                     };
                     if let (Err(code), Some(ticket)) = (sent, ticket) {
-                        let result = CommandResult::failed(code, "no media node can take this now; try again soon");
+                        let result =
+                            CommandResult::failed(code, "no media node can take this now; try again soon");
                         self.room.handle(now(), Input::Done { ticket, result });
                     }
                 }
@@ -116,7 +117,9 @@ fn log_event(event: &ServerEvent) {
         ServerEvent::ParticipantJoined { participant } => {
             info!(participant = %participant.number, identity = participant.identity, "participant joined");
         }
-        ServerEvent::ParticipantLeft { participant, reason } => info!(%participant, ?reason, "participant left"),
+        ServerEvent::ParticipantLeft { participant, reason } => {
+            info!(%participant, ?reason, "participant left")
+        }
         ServerEvent::TrackPublished { participant, track } => {
             debug!(%participant, track = %track.id, source = ?track.source, "track published");
         }

@@ -15,7 +15,6 @@ use tokio::sync::mpsc;
 
 pub(crate) use port::Port;
 
-use crate::metric::Metrics;
 use crate::node::NodeHub;
 use crate::room::{Input, Join, MemberId, Moment, Room, RoomConfig};
 
@@ -44,12 +43,11 @@ struct Shared {
     open: Mutex<HashMap<RoomName, Mailbox>>,
     config: RoomConfig,
     hub: NodeHub,
-    metrics: Arc<Metrics>,
 }
 
 impl Rooms {
-    pub(crate) fn new(config: RoomConfig, hub: NodeHub, metrics: Arc<Metrics>) -> Self {
-        Self { shared: Arc::new(Shared { open: Mutex::default(), config, hub, metrics }) }
+    pub(crate) fn new(config: RoomConfig, hub: NodeHub) -> Self {
+        Self { shared: Arc::new(Shared { open: Mutex::default(), config, hub }) }
     }
 
     /// Sends a join to a room, which is opened if need be, and returns the way to its task.
@@ -66,7 +64,8 @@ impl Rooms {
             Some(mailbox) => mailbox.clone(),
             None => {
                 let (mailbox, inbox) = mpsc::channel(MAILBOX);
-                let room = Room::new(now(), name.clone(), RoomId(random_53_bits()), self.shared.config.clone());
+                let room =
+                    Room::new(now(), name.clone(), RoomId(random_53_bits()), self.shared.config.clone());
                 tokio::spawn(driver::run(room, mailbox.clone(), inbox, self.clone()));
                 open.insert(name.clone(), mailbox.clone());
                 mailbox

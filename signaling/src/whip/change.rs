@@ -21,11 +21,21 @@ use crate::auth::bearer;
 type Body = Result<Bytes, BytesRejection>;
 type Place = Path<(String, String)>;
 
-pub(super) async fn patch_whip(State(app): State<App>, Path(place): Place, headers: HeaderMap, body: Body) -> Response {
+pub(super) async fn patch_whip(
+    State(app): State<App>,
+    Path(place): Place,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
     patch(&app, Kind::Whip, place, &headers, body).await.unwrap_or_else(IntoResponse::into_response)
 }
 
-pub(super) async fn patch_whep(State(app): State<App>, Path(place): Place, headers: HeaderMap, body: Body) -> Response {
+pub(super) async fn patch_whep(
+    State(app): State<App>,
+    Path(place): Place,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
     patch(&app, Kind::Whep, place, &headers, body).await.unwrap_or_else(IntoResponse::into_response)
 }
 
@@ -37,7 +47,12 @@ pub(super) async fn delete_whep(State(app): State<App>, Path(place): Place, head
     delete(&app, Kind::Whep, place, &headers).await.unwrap_or_else(IntoResponse::into_response)
 }
 
-async fn delete(app: &App, kind: Kind, place: (String, String), headers: &HeaderMap) -> Result<Response, Refusal> {
+async fn delete(
+    app: &App,
+    kind: Kind,
+    place: (String, String),
+    headers: &HeaderMap,
+) -> Result<Response, Refusal> {
     let resource = find(app, kind, &place, headers)?;
     resource.ask(ClientRequest::Leave {}).await?;
     info!(room = %resource.room, ?kind, "resource ended by its client");
@@ -61,12 +76,16 @@ async fn patch(
         return Err(Refusal::Status(StatusCode::PRECONDITION_REQUIRED, message));
     };
     let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Refusal::Status(StatusCode::PAYLOAD_TOO_LARGE, "the fragment is too large"),
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            Refusal::Status(StatusCode::PAYLOAD_TOO_LARGE, "the fragment is too large")
+        }
         _ => Refusal::Status(StatusCode::BAD_REQUEST, "the body can't be read"),
     })?;
-    let text = std::str::from_utf8(&body).map_err(|_| Refusal::Status(StatusCode::BAD_REQUEST, "a fragment is UTF-8 text"))?;
-    let fragment = Fragment::parse(text, &Limits::default())
-        .map_err(|error| ProtocolError::new(ErrorCode::InvalidArgument, format!("the fragment can't be read: {error}")))?;
+    let text = std::str::from_utf8(&body)
+        .map_err(|_| Refusal::Status(StatusCode::BAD_REQUEST, "a fragment is UTF-8 text"))?;
+    let fragment = Fragment::parse(text, &Limits::default()).map_err(|error| {
+        ProtocolError::new(ErrorCode::InvalidArgument, format!("the fragment can't be read: {error}"))
+    })?;
     let Ok(mut session) = resource.ice.try_lock() else {
         return Err(Refusal::Status(StatusCode::CONFLICT, "an ICE restart is under way"));
     };
@@ -82,7 +101,10 @@ async fn patch(
             Ok(StatusCode::NO_CONTENT.into_response())
         }
         (Some(ice), false) if is_any => restart(&resource, &mut session, ice, &fragment).await,
-        _ => Err(Refusal::Status(StatusCode::BAD_REQUEST, "new credentials restart ICE, which needs If-Match: \"*\"")),
+        _ => Err(Refusal::Status(
+            StatusCode::BAD_REQUEST,
+            "new credentials restart ICE, which needs If-Match: \"*\"",
+        )),
     }
 }
 
@@ -110,7 +132,8 @@ async fn restart(
     session.offer.sdp = offer.sdp;
     session.etag = new_etag();
     trickle(resource, fragment).await?;
-    let body = answer_fragment(&answer.sdp).ok_or_else(|| ProtocolError::new(ErrorCode::Internal, "the answer can't be read"))?;
+    let body = answer_fragment(&answer.sdp)
+        .ok_or_else(|| ProtocolError::new(ErrorCode::Internal, "the answer can't be read"))?;
     info!(room = %resource.room, "ICE restarted");
     let mut response = (StatusCode::OK, body).into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(FRAGMENT));
@@ -120,12 +143,21 @@ async fn restart(
     Ok(response)
 }
 
-fn find(app: &App, kind: Kind, place: &(String, String), headers: &HeaderMap) -> Result<Arc<Resource>, Refusal> {
+fn find(
+    app: &App,
+    kind: Kind,
+    place: &(String, String),
+    headers: &HeaderMap,
+) -> Result<Arc<Resource>, Refusal> {
     let unknown = Refusal::Status(StatusCode::NOT_FOUND, "no such resource");
     let resource = app.resources.find(kind, &place.0, &place.1).ok_or(unknown)?;
     let token = bearer(headers);
     if !app.config.is_open() && token.is_none() {
-        return Err(ProtocolError::new(ErrorCode::TokenMissing, "the token that made the resource is needed").into());
+        return Err(ProtocolError::new(
+            ErrorCode::TokenMissing,
+            "the token that made the resource is needed",
+        )
+        .into());
     }
     if !resource.is_opened_by(token) {
         return Err(Refusal::Status(StatusCode::FORBIDDEN, "another token made this resource"));
@@ -156,14 +188,19 @@ fn with_credentials(sdp: &str, ice: &IceCredentials) -> String {
 /// What of an answer belongs into a fragment: credentials and candidates.
 fn answer_fragment(sdp: &str) -> Option<String> {
     let answer = Offer::parse(sdp, &Limits::default()).ok()?;
-    let section = answer.sections.iter().find(|section| !section.candidates.is_empty()).or(answer.sections.first())?;
+    let section =
+        answer.sections.iter().find(|section| !section.candidates.is_empty()).or(answer.sections.first())?;
     let sections = vec![FragmentSection {
         mid: section.mid.clone(),
         candidates: section.candidates.clone(),
         end_of_candidates: true,
     }];
-    let fragment =
-        Fragment { ice: Some(answer.ice.clone()), ice_lite: answer.ice_lite, end_of_candidates: false, sections };
+    let fragment = Fragment {
+        ice: Some(answer.ice.clone()),
+        ice_lite: answer.ice_lite,
+        end_of_candidates: false,
+        sections,
+    };
     Some(fragment.to_string())
 }
 
@@ -178,7 +215,8 @@ mod tests {
         let ice = IceCredentials::new("new1", "newnewnewnewnewnewnewnew").unwrap();
         assert!(!is_current_ice(sdp, &ice));
         let changed = with_credentials(sdp, &ice);
-        let expected = "v=0\r\na=ice-ufrag:new1\r\na=ice-pwd:newnewnewnewnewnewnewnew\r\nm=audio 9 X 0\r\na=mid:0\r\n";
+        let expected =
+            "v=0\r\na=ice-ufrag:new1\r\na=ice-pwd:newnewnewnewnewnewnewnew\r\nm=audio 9 X 0\r\na=mid:0\r\n";
         assert_eq!(changed, expected);
         assert!(is_current_ice(&changed, &ice));
     }

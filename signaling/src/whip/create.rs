@@ -60,7 +60,8 @@ async fn create(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Refusal> {
-    let Query(parameters) = query.map_err(|_| Refusal::Status(StatusCode::BAD_REQUEST, "the query can't be read"))?;
+    let Query(parameters) =
+        query.map_err(|_| Refusal::Status(StatusCode::BAD_REQUEST, "the query can't be read"))?;
     let wanted = match (kind, parameters.source.as_deref()) {
         (Kind::Whep, Some(source)) => parse_sources(source)?,
         _ => Vec::new(),
@@ -69,11 +70,13 @@ async fn create(
     let room = RoomName::new(room);
     let token = bearer(&headers);
     let minted_prefix = if kind == Kind::Whip { "whip" } else { "whep" };
-    let visitor = Visitor { identity: parameters.identity, name: parameters.name, metadata: None, minted_prefix };
+    let visitor =
+        Visitor { identity: parameters.identity, name: parameters.name, metadata: None, minted_prefix };
     let mut join = admit(&app, &room, token, visitor).inspect_err(|error| app.metrics.error(error.code))?;
     let sdp = read_offer(kind, &headers, body)?;
-    let offer = Offer::parse(&sdp, &Limits::default())
-        .map_err(|error| ProtocolError::new(ErrorCode::MalformedMessage, format!("the SDP can't be read: {error}")))?;
+    let offer = Offer::parse(&sdp, &Limits::default()).map_err(|error| {
+        ProtocolError::new(ErrorCode::MalformedMessage, format!("the SDP can't be read: {error}"))
+    })?;
     let (description, watches) = match kind {
         Kind::Whip => (publications(sdp, &offer)?, Vec::new()),
         Kind::Whep => slots(sdp, &offer, &wanted)?,
@@ -85,8 +88,14 @@ async fn create(
 
     let member = app.mint_member();
     let token = if app.config.is_open() { None } else { token.map(Secret::new) };
-    let resource =
-        Arc::new(Resource::new(app.resources.clone(), kind, room.clone(), member, token, description.clone()));
+    let resource = Arc::new(Resource::new(
+        app.resources.clone(),
+        kind,
+        room.clone(),
+        member,
+        token,
+        description.clone(),
+    ));
     let (id, reply) = resource.expect_reply();
     let join = join.with_offer(Some(description), watches);
     let mailbox = app.rooms.join(&room, member, id, join, Port::Resource(resource.clone()))?;
@@ -117,9 +126,15 @@ async fn create(
     Ok(response)
 }
 
-fn read_offer(kind: Kind, headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Result<String, Refusal> {
+fn read_offer(
+    kind: Kind,
+    headers: &HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<String, Refusal> {
     let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Refusal::Status(StatusCode::PAYLOAD_TOO_LARGE, "an offer is at most 256 KiB"),
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            Refusal::Status(StatusCode::PAYLOAD_TOO_LARGE, "an offer is at most 256 KiB")
+        }
         _ => Refusal::Status(StatusCode::BAD_REQUEST, "the body can't be read"),
     })?;
     if body.is_empty() && kind == Kind::Whep {
@@ -132,7 +147,8 @@ fn read_offer(kind: Kind, headers: &HeaderMap, body: Result<Bytes, BytesRejectio
     if !accepts(headers, SDP) {
         return Err(Refusal::Status(StatusCode::NOT_ACCEPTABLE, "the answer is application/sdp"));
     }
-    String::from_utf8(body.into()).map_err(|_| Refusal::Status(StatusCode::BAD_REQUEST, "an offer is UTF-8 text"))
+    String::from_utf8(body.into())
+        .map_err(|_| Refusal::Status(StatusCode::BAD_REQUEST, "an offer is UTF-8 text"))
 }
 
 /// Whether the body is of a media type, whatever its parameters.
@@ -143,7 +159,8 @@ pub(super) fn is_media_type(headers: &HeaderMap, expected: &str) -> bool {
 
 /// Whether `Accept` takes a media type; without the header anything is taken (RFC 9110 §12.5.1).
 fn accepts(headers: &HeaderMap, offered: &str) -> bool {
-    let mut values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).peekable();
+    let mut values =
+        headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).peekable();
     if values.peek().is_none() {
         return true;
     }

@@ -48,8 +48,14 @@ pub(crate) fn routes(app: &App) -> Router<App> {
     Router::new()
         .route("/whip/{room}", post(create::whip).options(reply::endpoint_options))
         .route("/whep/{room}", post(create::whep).options(reply::endpoint_options))
-        .route("/whip/{room}/{id}", options(reply::resource_options).patch(change::patch_whip).delete(change::delete_whip))
-        .route("/whep/{room}/{id}", options(reply::resource_options).patch(change::patch_whep).delete(change::delete_whep))
+        .route(
+            "/whip/{room}/{id}",
+            options(reply::resource_options).patch(change::patch_whip).delete(change::delete_whip),
+        )
+        .route(
+            "/whep/{room}/{id}",
+            options(reply::resource_options).patch(change::patch_whep).delete(change::delete_whep),
+        )
         .layer(DefaultBodyLimit::max(limit::SDP_BYTES))
         .layer(middleware::from_fn_with_state(app.clone(), reply::cors))
 }

@@ -35,7 +35,9 @@ impl IntoResponse for Refusal {
             Self::Status(status, message) => {
                 let mut response = (status, format!("{message}\n")).into_response();
                 let accepts = match status {
-                    StatusCode::NOT_ACCEPTABLE | StatusCode::UNSUPPORTED_MEDIA_TYPE => Some((ACCEPT_POST, SDP)),
+                    StatusCode::NOT_ACCEPTABLE | StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+                        Some((ACCEPT_POST, SDP))
+                    }
                     _ => None,
                 };
                 if let Some((name, value)) = accepts {
@@ -65,18 +67,20 @@ impl IntoResponse for Refusal {
 
 fn status_of(code: ErrorCode) -> StatusCode {
     match code {
-        ErrorCode::TokenMissing | ErrorCode::TokenInvalid | ErrorCode::TokenExpired | ErrorCode::TokenNotYetValid => {
-            StatusCode::UNAUTHORIZED
-        }
+        ErrorCode::TokenMissing
+        | ErrorCode::TokenInvalid
+        | ErrorCode::TokenExpired
+        | ErrorCode::TokenNotYetValid => StatusCode::UNAUTHORIZED,
         ErrorCode::WrongRoom | ErrorCode::NotAllowed => StatusCode::FORBIDDEN,
         ErrorCode::InvalidArgument | ErrorCode::MalformedMessage => StatusCode::BAD_REQUEST,
         ErrorCode::InvalidSdp => StatusCode::UNPROCESSABLE_ENTITY,
         ErrorCode::MessageTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::RoomFull | ErrorCode::NoNode | ErrorCode::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
-        ErrorCode::NotJoined | ErrorCode::UnknownRoom | ErrorCode::UnknownTransport | ErrorCode::UnknownParticipant => {
-            StatusCode::NOT_FOUND
-        }
+        ErrorCode::NotJoined
+        | ErrorCode::UnknownRoom
+        | ErrorCode::UnknownTransport
+        | ErrorCode::UnknownParticipant => StatusCode::NOT_FOUND,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
@@ -88,7 +92,9 @@ pub(super) fn add_ice_links(headers: &mut HeaderMap, servers: &[IceServer]) {
             let mut link = format!("<{url}>; rel=\"ice-server\"");
             if let (Some(username), Some(credential)) = (&server.username, &server.credential) {
                 let (username, credential) = (quote(username), quote(credential));
-                link += &format!("; username=\"{username}\"; credential=\"{credential}\"; credential-type=\"password\"");
+                link += &format!(
+                    "; username=\"{username}\"; credential=\"{credential}\"; credential-type=\"password\""
+                );
             }
             if let Ok(value) = HeaderValue::from_str(&link) {
                 headers.append(header::LINK, value);

@@ -176,7 +176,10 @@ impl Resources {
     }
 
     pub(super) fn find(&self, kind: Kind, room: &str, id: &str) -> Option<Arc<Resource>> {
-        self.table().get(id).filter(|resource| resource.kind == kind && resource.room.as_str() == room).cloned()
+        self.table()
+            .get(id)
+            .filter(|resource| resource.kind == kind && resource.room.as_str() == room)
+            .cloned()
     }
 
     pub(crate) fn len(&self) -> usize {

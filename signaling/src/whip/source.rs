@@ -23,9 +23,11 @@ pub(super) fn parse_sources(text: &str) -> Result<Vec<Wanted>, ProtocolError> {
     let entries: Vec<Wanted> = text
         .split(',')
         .map(|entry| match entry.split_once(':') {
-            Some(("speaker", rank)) => {
-                rank.parse().ok().filter(|rank| (1..=limit::SPEAKER_RANKS).contains(rank)).map(Wanted::Speaker)
-            }
+            Some(("speaker", rank)) => rank
+                .parse()
+                .ok()
+                .filter(|rank| (1..=limit::SPEAKER_RANKS).contains(rank))
+                .map(Wanted::Speaker),
             Some(("participant", identity)) => limit::is_plain_text(identity, limit::IDENTITY_BYTES)
                 .then(|| Wanted::Participant(identity.to_owned())),
             _ => None,
@@ -60,7 +62,11 @@ pub(super) fn publications(sdp: String, offer: &Offer) -> Result<Description, Pr
 /// A WHEP offer: one source for each pair of video and audio sections, in order, then further speakers by rank.
 ///
 /// Slots that name an identity are returned as watches too: the identity may not be in the room yet.
-pub(super) fn slots(sdp: String, offer: &Offer, wanted: &[Wanted]) -> Result<(Description, Vec<Watch>), ProtocolError> {
+pub(super) fn slots(
+    sdp: String,
+    offer: &Offer,
+    wanted: &[Wanted],
+) -> Result<(Description, Vec<Watch>), ProtocolError> {
     let mut spare_ranks = (1..=limit::SPEAKER_RANKS).filter(|rank| !wanted.contains(&Wanted::Speaker(*rank)));
     let mut pairs: Vec<Wanted> = wanted.to_vec();
     let (mut slots, mut watches) = (Vec::new(), Vec::new());
@@ -134,9 +140,13 @@ mod tests {
 
     #[test]
     fn publications_follow_the_order_of_sections() {
-        let described =
-            publications(String::new(), &offer(&[("video", "sendonly"), ("audio", "sendonly"), ("video", "sendonly")])).unwrap();
-        let sources: Vec<Source> = described.publications.iter().map(|publication| publication.source).collect();
+        let described = publications(
+            String::new(),
+            &offer(&[("video", "sendonly"), ("audio", "sendonly"), ("video", "sendonly")]),
+        )
+        .unwrap();
+        let sources: Vec<Source> =
+            described.publications.iter().map(|publication| publication.source).collect();
         assert_eq!(sources, [Source::Camera, Source::Microphone, Source::Screen]);
         assert!(publications(String::new(), &offer(&[("audio", "recvonly")])).is_err());
         let many = [("audio", "sendonly"); 3];
@@ -145,7 +155,8 @@ mod tests {
 
     #[test]
     fn slots_pair_up_and_further_ones_follow_speakers() {
-        let sections = [("audio", "recvonly"), ("video", "recvonly"), ("video", "recvonly"), ("video", "recvonly")];
+        let sections =
+            [("audio", "recvonly"), ("video", "recvonly"), ("video", "recvonly"), ("video", "recvonly")];
         let wanted = [Wanted::Speaker(1), Wanted::Participant("ada".into())];
         let (described, watches) = slots(String::new(), &offer(&sections), &wanted).unwrap();
         let sources: Vec<Option<SlotSource>> = described.slots.iter().map(|slot| slot.source).collect();

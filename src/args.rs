@@ -1,0 +1,192 @@
+//! The command line and the environment, as they are written: [`crate::config`] makes sense of them.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A WebRTC SFU with WebSocket signaling.
+#[derive(Debug, Parser)]
+#[command(name = "patchbay", version, about, args_conflicts_with_subcommands = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) serve: Serve,
+}
+
+/// What to be.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Signaling and an SFU node in one process (the default)
+    Serve(Serve),
+    /// Signaling alone; SFU nodes dial in at /v1/nodes
+    Signaling(SignalingOnly),
+    /// An SFU node that dials in to signaling
+    Sfu(Sfu),
+    /// Mints a token
+    Token(Token),
+}
+
+/// Options of `serve`.
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    pub(crate) signaling: Signaling,
+    #[command(flatten)]
+    pub(crate) media: Media,
+    #[command(flatten)]
+    pub(crate) log: Log,
+}
+
+/// Options of `signaling`.
+#[derive(Debug, Args)]
+pub(crate) struct SignalingOnly {
+    #[command(flatten)]
+    pub(crate) signaling: Signaling,
+    #[command(flatten)]
+    pub(crate) log: Log,
+}
+
+/// Options of `sfu`.
+#[derive(Debug, Args)]
+pub(crate) struct Sfu {
+    /// Where signaling takes nodes: ws://HOST:PORT/v1/nodes
+    #[arg(long, env = "PATCHBAY_SIGNALING", value_name = "URL")]
+    pub(crate) signaling: String,
+    /// What signaling knows this node by; the same on both sides
+    #[arg(long, env = "PATCHBAY_NODE_SECRET", hide_env_values = true, value_name = "SECRET")]
+    pub(crate) node_secret: String,
+    #[command(flatten)]
+    pub(crate) media: Media,
+    #[command(flatten)]
+    pub(crate) log: Log,
+}
+
+/// What signaling is told.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Signaling")]
+pub(crate) struct Signaling {
+    /// Where HTTP listens. Without keys only loopback is allowed
+    #[arg(long, env = "PATCHBAY_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
+    pub(crate) listen: SocketAddr,
+    /// Keys of tokens: KID:SECRET, several separated by commas. The first signs, all verify
+    #[arg(long, env = "PATCHBAY_KEYS", hide_env_values = true, value_name = "KID:SECRET")]
+    pub(crate) keys: Option<String>,
+    /// A file with keys, one KID:SECRET a line
+    #[arg(long, env = "PATCHBAY_KEYS_FILE", value_name = "FILE", conflicts_with = "keys")]
+    pub(crate) keys_file: Option<PathBuf>,
+    /// Lets anybody join any room, also from elsewhere
+    #[arg(long, env = "PATCHBAY_INSECURE_OPEN")]
+    pub(crate) insecure_open: bool,
+    /// A web origin besides the server's own that may use it, such as https://example.org; * for any
+    #[arg(long, env = "PATCHBAY_ALLOWED_ORIGIN", value_delimiter = ',', value_name = "ORIGIN")]
+    pub(crate) allowed_origin: Vec<String>,
+    /// An ICE server for clients: stun:HOST:PORT, or turn:HOST:PORT,USERNAME,CREDENTIAL
+    #[arg(
+        long,
+        env = "PATCHBAY_ICE_SERVER",
+        hide_env_values = true,
+        value_delimiter = ' ',
+        value_name = "URL[,USERNAME,CREDENTIAL]"
+    )]
+    pub(crate) ice_server: Vec<String>,
+    /// WebSocket connections at a time. Each costs about 100 KB when idle
+    #[arg(long, env = "PATCHBAY_MAX_CONNECTIONS", default_value_t = 10_000, value_name = "COUNT")]
+    pub(crate) max_connections: usize,
+    /// What SFU nodes in other processes must know; without it none can attach
+    #[arg(long, env = "PATCHBAY_NODE_SECRET", hide_env_values = true, value_name = "SECRET")]
+    pub(crate) node_secret: Option<String>,
+}
+
+/// What an SFU node is told.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Media")]
+pub(crate) struct Media {
+    /// UDP port of the first worker; the others take the next ones. 0 lets the system choose
+    #[arg(long, env = "PATCHBAY_MEDIA_PORT", default_value_t = 7882, value_name = "PORT")]
+    pub(crate) media_port: u16,
+    /// An address under which peers reach this host, if it is behind a 1:1 NAT (repeatable)
+    #[arg(long, env = "PATCHBAY_PUBLIC_IP", value_delimiter = ',', value_name = "IP")]
+    pub(crate) public_ip: Vec<IpAddr>,
+    /// An address to receive media on; all of the host's by default (repeatable)
+    #[arg(long, env = "PATCHBAY_MEDIA_BIND", value_delimiter = ',', value_name = "IP")]
+    pub(crate) media_bind: Vec<IpAddr>,
+    /// Threads that carry media; one per core by default
+    #[arg(long, env = "PATCHBAY_WORKERS", value_name = "COUNT")]
+    pub(crate) workers: Option<usize>,
+    /// Announces loopback addresses too, for peers on this host while it has no other network
+    #[arg(long, env = "PATCHBAY_ANNOUNCE_LOOPBACK")]
+    pub(crate) announce_loopback: bool,
+    /// The node's name in logs and metrics; the host's name by default
+    #[arg(long, env = "PATCHBAY_NODE_NAME", value_name = "NAME")]
+    pub(crate) node_name: Option<String>,
+}
+
+/// How to log.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Log")]
+pub(crate) struct Log {
+    /// What to log, as tracing's filters have it: info, or patchbay_signaling=debug,info
+    #[arg(long, env = "PATCHBAY_LOG", value_name = "FILTER")]
+    pub(crate) log: Option<String>,
+    /// How to write it
+    #[arg(long, env = "PATCHBAY_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
+    pub(crate) log_format: LogFormat,
+}
+
+/// The shape of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines, one object a line.
+    Json,
+}
+
+/// Options of `token`.
+#[derive(Debug, Args)]
+pub(crate) struct Token {
+    /// Keys as the server has them: KID:SECRET, several separated by commas
+    #[arg(long, env = "PATCHBAY_KEYS", hide_env_values = true, value_name = "KID:SECRET")]
+    pub(crate) keys: Option<String>,
+    /// A file with keys, one KID:SECRET a line
+    #[arg(long, env = "PATCHBAY_KEYS_FILE", value_name = "FILE", conflicts_with = "keys")]
+    pub(crate) keys_file: Option<PathBuf>,
+    /// Which key signs; the first by default
+    #[arg(long, value_name = "KID")]
+    pub(crate) key: Option<String>,
+    /// The one room it opens
+    #[arg(long)]
+    pub(crate) room: String,
+    /// Who its bearer is
+    #[arg(long)]
+    pub(crate) identity: String,
+    /// The name to show; the bearer may choose one if it is absent
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Metadata of the participant, as JSON
+    #[arg(long, value_name = "JSON")]
+    pub(crate) metadata: Option<String>,
+    /// How long it holds: a number with s, m, h or d
+    #[arg(long, default_value = "1h", value_name = "TIME")]
+    pub(crate) ttl: String,
+    /// Sources its bearer may publish; all by default, none with an empty text
+    #[arg(long, value_name = "microphone,camera,screen,screen_audio")]
+    pub(crate) publish: Option<String>,
+    /// Its bearer receives no media
+    #[arg(long)]
+    pub(crate) no_subscribe: bool,
+    /// Its bearer opens no data channels and writes no chat
+    #[arg(long)]
+    pub(crate) no_data: bool,
+    /// Its bearer may act on others
+    #[arg(long)]
+    pub(crate) moderate: bool,
+    /// Its bearer is in no roster, and publishes nothing
+    #[arg(long)]
+    pub(crate) hidden: bool,
+    /// Its bearer may record
+    #[arg(long)]
+    pub(crate) record: bool,
+}

@@ -1,0 +1,234 @@
+//! From what was written to what is meant: every check that needs no socket.
+
+use std::path::{Path, PathBuf};
+
+use patchbay_protocol::{IceServer, NodeName, limit};
+use patchbay_sfu::NodeConfig;
+use patchbay_signaling::{KeyError, Keys, Secret};
+
+use crate::args;
+
+/// What this process is to be.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) role: Role,
+    pub(crate) log: args::Log,
+}
+
+/// The parts of this process.
+#[derive(Debug)]
+pub(crate) enum Role {
+    /// Signaling with a node in the same process.
+    Serve { signaling: Box<patchbay_signaling::Config>, node: NodeConfig },
+    /// Signaling alone.
+    Signaling(Box<patchbay_signaling::Config>),
+    /// A node that dials in.
+    Sfu { node: NodeConfig, url: String, secret: Secret },
+}
+
+/// What makes no sense.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    #[error("--keys: {0}")]
+    Keys(#[from] KeyError),
+    #[error("can't read the keys in {}: {source}", .path.display())]
+    KeysFile { path: PathBuf, source: std::io::Error },
+    #[error("--ice-server {0:?}: written as stun:HOST:PORT, or turn:HOST:PORT,USERNAME,CREDENTIAL")]
+    IceServer(String),
+    #[error("--allowed-origin {0:?}: written as https://example.org, without a path; * for any")]
+    Origin(String),
+    #[error("--node-name: 1 to 128 bytes of text without control characters")]
+    NodeName,
+    #[error("--node-secret must not be empty")]
+    NodeSecret,
+    #[error("--max-connections must be 1 or more")]
+    MaxConnections,
+    #[error("--signaling {0:?}: written as ws://HOST:PORT/v1/nodes")]
+    SignalingUrl(String),
+}
+
+impl Config {
+    pub(crate) fn serve(raw: args::Serve) -> Result<Self, ConfigError> {
+        let signaling = Box::new(signaling(raw.signaling)?);
+        let mut node = node(raw.media)?;
+        // On its own, the server is for this machine: peers here must reach it without any network, too.
+        node.announce_loopback |= signaling.listen.ip().is_loopback();
+        Ok(Self { role: Role::Serve { signaling, node }, log: raw.log })
+    }
+
+    pub(crate) fn signaling(raw: args::SignalingOnly) -> Result<Self, ConfigError> {
+        Ok(Self { role: Role::Signaling(Box::new(signaling(raw.signaling)?)), log: raw.log })
+    }
+
+    pub(crate) fn sfu(raw: args::Sfu) -> Result<Self, ConfigError> {
+        if !["ws://", "wss://"].iter().any(|scheme| raw.signaling.starts_with(scheme)) {
+            return Err(ConfigError::SignalingUrl(raw.signaling));
+        }
+        let secret = node_secret(raw.node_secret)?;
+        Ok(Self { role: Role::Sfu { node: node(raw.media)?, url: raw.signaling, secret }, log: raw.log })
+    }
+}
+
+fn signaling(raw: args::Signaling) -> Result<patchbay_signaling::Config, ConfigError> {
+    if raw.max_connections == 0 {
+        return Err(ConfigError::MaxConnections);
+    }
+    if let Some(bad) = raw.allowed_origin.iter().find(|origin| !is_origin(origin)) {
+        return Err(ConfigError::Origin(bad.clone()));
+    }
+    let mut config = patchbay_signaling::Config::new(raw.listen);
+    config.keys = keys(raw.keys.as_deref(), raw.keys_file.as_deref())?;
+    config.insecure_open = raw.insecure_open;
+    config.allowed_origins = raw.allowed_origin;
+    config.ice_servers = raw.ice_server.iter().map(|text| ice_server(text)).collect::<Result<_, _>>()?;
+    config.max_connections = raw.max_connections;
+    config.node_secret = raw.node_secret.map(node_secret).transpose()?;
+    Ok(config)
+}
+
+fn node(raw: args::Media) -> Result<NodeConfig, ConfigError> {
+    let name = raw.node_name.unwrap_or_else(host_name);
+    if !limit::is_plain_text(&name, limit::NAME_BYTES) {
+        return Err(ConfigError::NodeName);
+    }
+    let mut config = NodeConfig::new(NodeName::new(name), raw.media_port);
+    config.public_ips = raw.public_ip;
+    config.bind = raw.media_bind;
+    config.workers = raw.workers;
+    config.announce_loopback = raw.announce_loopback;
+    Ok(config)
+}
+
+/// Keys from the command line or from a file.
+pub(crate) fn keys(text: Option<&str>, file: Option<&Path>) -> Result<Keys, ConfigError> {
+    match (text, file) {
+        (Some(text), _) => Ok(Keys::parse(text)?),
+        (None, Some(path)) => {
+            let text = std::fs::read_to_string(path)
+                .map_err(|source| ConfigError::KeysFile { path: path.to_owned(), source })?;
+            Ok(Keys::parse(&text)?)
+        }
+        (None, None) => Ok(Keys::default()),
+    }
+}
+
+fn node_secret(secret: String) -> Result<Secret, ConfigError> {
+    if secret.trim().is_empty() { Err(ConfigError::NodeSecret) } else { Ok(Secret::new(secret)) }
+}
+
+/// `stun:host`, or `turn:host,username,credential` (RFC 7064, RFC 7065).
+fn ice_server(text: &str) -> Result<IceServer, ConfigError> {
+    let bad = || ConfigError::IceServer(text.split(',').next().unwrap_or_default().to_owned());
+    let mut parts = text.splitn(3, ',');
+    let url = parts.next().unwrap_or_default();
+    let (username, credential) = (parts.next().map(str::to_owned), parts.next().map(str::to_owned));
+    let (scheme, host) = url.split_once(':').ok_or_else(bad)?;
+    let is_turn = matches!(scheme, "turn" | "turns");
+    let is_known = is_turn || matches!(scheme, "stun" | "stuns");
+    let has_login = username.is_some() && credential.is_some();
+    let is_bare = username.is_none() && credential.is_none();
+    if !is_known || host.is_empty() || !(if is_turn { has_login } else { is_bare }) {
+        return Err(bad());
+    }
+    Ok(IceServer { urls: vec![url.to_owned()], username, credential })
+}
+
+fn is_origin(text: &str) -> bool {
+    let authority = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    text == "*" || authority.is_some_and(|authority| !authority.is_empty() && !authority.contains('/'))
+}
+
+/// The host's name, as containers and machines have it.
+fn host_name() -> String {
+    let from_file = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    std::env::var("HOSTNAME")
+        .ok()
+        .or_else(from_file)
+        .map(|name| name.trim().to_owned())
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "node".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::args::{Arguments, Command};
+
+    fn parse(line: &str) -> Result<Config, ConfigError> {
+        let arguments =
+            Arguments::try_parse_from(line.split_whitespace()).unwrap_or_else(|error| panic!("{error}"));
+        match arguments.command {
+            None => Config::serve(arguments.serve),
+            Some(Command::Serve(raw)) => Config::serve(raw),
+            Some(Command::Signaling(raw)) => Config::signaling(raw),
+            Some(Command::Sfu(raw)) => Config::sfu(raw),
+            Some(Command::Token(_)) => panic!("a token has no configuration"),
+        }
+    }
+
+    #[test]
+    fn without_a_word_it_serves_this_machine() {
+        let Role::Serve { signaling, node } = parse("patchbay").unwrap().role else { panic!() };
+        assert_eq!(signaling.listen.to_string(), "127.0.0.1:8080");
+        assert!(signaling.is_open() && !signaling.insecure_open);
+        assert_eq!(node.media_port, 7882);
+        assert!(node.announce_loopback);
+    }
+
+    #[test]
+    fn options_stand_with_and_without_serve() {
+        for line in [
+            "patchbay --media-port 9 --public-ip 192.0.2.1,192.0.2.2",
+            "patchbay serve --media-port 9 --public-ip 192.0.2.1 --public-ip 192.0.2.2",
+        ] {
+            let Role::Serve { node, .. } = parse(line).unwrap().role else { panic!() };
+            assert_eq!((node.media_port, node.public_ips.len()), (9, 2), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_node_is_told_where_to_dial() {
+        let line =
+            "patchbay sfu --signaling ws://127.0.0.1:1/v1/nodes --node-secret x --node-name a --workers 2";
+        let Role::Sfu { node, url, .. } = parse(line).unwrap().role else { panic!() };
+        assert_eq!(
+            (node.name.as_str(), node.workers, url.as_str()),
+            ("a", Some(2), "ws://127.0.0.1:1/v1/nodes")
+        );
+        let line = "patchbay sfu --signaling http://127.0.0.1:1 --node-secret x";
+        assert!(matches!(parse(line), Err(ConfigError::SignalingUrl(_))));
+    }
+
+    #[test]
+    fn keys_come_from_text_or_file() {
+        let Role::Signaling(config) = parse("patchbay signaling --keys a:0123456789abcdef").unwrap().role
+        else {
+            panic!()
+        };
+        assert!(!config.is_open());
+        assert!(matches!(parse("patchbay --keys a:short"), Err(ConfigError::Keys(KeyError::TooShort(_)))));
+        assert!(matches!(parse("patchbay --keys-file /nonexistent/keys"), Err(ConfigError::KeysFile { .. })));
+    }
+
+    #[test]
+    fn ice_servers_are_checked() {
+        let line = "patchbay --ice-server stun:stun.example.org:3478 --ice-server turn:t.example.org,me,a,b";
+        let Role::Serve { signaling, .. } = parse(line).unwrap().role else { panic!() };
+        assert_eq!(signaling.ice_servers.len(), 2);
+        assert_eq!(signaling.ice_servers[1].credential.as_deref(), Some("a,b"));
+        for bad in ["turn:t.example.org", "stun:", "http://x", "stun:x,user,pass", "turn:x,user"] {
+            let error = parse(&format!("patchbay --ice-server {bad}")).err();
+            assert!(matches!(error, Some(ConfigError::IceServer(_))), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        assert!(matches!(parse("patchbay --max-connections 0"), Err(ConfigError::MaxConnections)));
+        assert!(matches!(parse("patchbay --allowed-origin example.org"), Err(ConfigError::Origin(_))));
+        assert!(matches!(parse("patchbay --allowed-origin https://a.org/x"), Err(ConfigError::Origin(_))));
+        assert!(Arguments::try_parse_from(["patchbay", "--listen", "nowhere"]).is_err());
+    }
+}

@@ -1,0 +1,120 @@
+//! Starting and stopping the parts of the process.
+
+use std::future::Future;
+use std::net::SocketAddr;
+
+use patchbay_sfu::{DialError, Node, NodeConfig};
+use patchbay_signaling::{Secret, Server};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tracing::info;
+
+use crate::config::{Config, ConfigError, Role};
+
+/// Why the process ends badly.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("--log: {0}")]
+    Log(String),
+    #[error(transparent)]
+    Signaling(#[from] patchbay_signaling::StartError),
+    #[error(transparent)]
+    Node(#[from] patchbay_sfu::StartError),
+    #[error(transparent)]
+    Dial(#[from] DialError),
+    #[error("{0}")]
+    Token(String),
+    #[error("the system refuses: {0}")]
+    System(#[from] std::io::Error),
+}
+
+/// Runs until the process is told to stop.
+pub(crate) fn run(config: Config) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let stop = stop_signal()?;
+        match config.role {
+            Role::Serve { signaling, node } => serve(*signaling, node, stop).await,
+            Role::Signaling(signaling) => {
+                let server = Server::bind(*signaling.clone()).await?;
+                let nodes = if signaling.node_secret.is_some() {
+                    "nodes dial in at /v1/nodes"
+                } else {
+                    "no node secret, so no node can attach"
+                };
+                info!("listening on {}; {nodes}", url(server.local_addr()));
+                Ok(server.serve(stopped(stop)).await?)
+            }
+            Role::Sfu { node, url, secret } => dial(node, &url, &secret, stop).await,
+        }
+    })
+}
+
+async fn serve(
+    signaling: patchbay_signaling::Config,
+    node: NodeConfig,
+    stop: watch::Receiver<bool>,
+) -> Result<(), Failure> {
+    let is_open = signaling.is_open();
+    let server = Server::bind(signaling).await?;
+    let node = Node::start(node)?;
+    let link = node.link();
+    server.nodes().attach(link.name, link.epoch, link.commands, link.events);
+    let access = if is_open { "open to everybody who reaches it" } else { "tokens needed" };
+    info!(
+        "open {} in a browser ({access}); media on {}",
+        url(server.local_addr()),
+        addresses(node.candidates())
+    );
+    let served = server.serve(stopped(stop)).await;
+    node.shutdown().await;
+    Ok(served?)
+}
+
+async fn dial(
+    node: NodeConfig,
+    url: &str,
+    secret: &Secret,
+    stop: watch::Receiver<bool>,
+) -> Result<(), Failure> {
+    let node = Node::start(node)?;
+    info!("node {} dials {url}; media on {}", node.name(), addresses(node.candidates()));
+    let result = node.dial(url, secret.as_str(), stopped(stop)).await;
+    node.shutdown().await;
+    Ok(result?)
+}
+
+/// Becomes true at the first SIGINT or SIGTERM. A second one ends the process at once.
+fn stop_signal() -> Result<watch::Receiver<bool>, std::io::Error> {
+    let (sender, receiver) = watch::channel(false);
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        sender.send_replace(true);
+        tokio::select! {
+            _ = interrupt.recv() => std::process::exit(130),
+            _ = terminate.recv() => std::process::exit(143),
+        }
+    });
+    Ok(receiver)
+}
+
+fn stopped(mut stop: watch::Receiver<bool>) -> impl Future<Output = ()> + Send + 'static {
+    async move {
+        let _ = stop.wait_for(|stop| *stop).await;
+    }
+}
+
+fn url(address: SocketAddr) -> String {
+    format!("http://{address}")
+}
+
+fn addresses(candidates: &[SocketAddr]) -> String {
+    let list: Vec<String> = candidates.iter().map(ToString::to_string).collect();
+    if list.is_empty() { "no address".into() } else { list.join(", ") }
+}

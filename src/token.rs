@@ -1,0 +1,140 @@
+//! `patchbay token`: mints a JWT and prints it.
+
+use std::io::Write;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use patchbay_protocol::{Claims, Grants, RoomName, Source, limit};
+
+use crate::args;
+use crate::config::keys;
+use crate::run::Failure;
+
+/// Prints a token for what was asked.
+pub(crate) fn mint(raw: args::Token) -> Result<(), Failure> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let token = sign(&raw, now)?;
+    writeln!(std::io::stdout(), "{token}")?;
+    Ok(())
+}
+
+fn sign(raw: &args::Token, now: Duration) -> Result<String, Failure> {
+    let keys = keys(raw.keys.as_deref(), raw.keys_file.as_deref())?;
+    if keys.is_empty() {
+        return Err(Failure::Token("no key to sign with: give --keys or --keys-file".into()));
+    }
+    keys.mint(&claims(raw, now)?, raw.key.as_deref()).map_err(|error| Failure::Token(error.to_string()))
+}
+
+fn claims(raw: &args::Token, now: Duration) -> Result<Claims, Failure> {
+    if !limit::is_room_name(&raw.room) {
+        let message = "--room: 1 to 64 of letters, digits, '-', '_' and '.', and no '.' first";
+        return Err(Failure::Token(message.into()));
+    }
+    if !limit::is_plain_text(&raw.identity, limit::IDENTITY_BYTES) {
+        return Err(Failure::Token("--identity: 1 to 128 bytes of text without control characters".into()));
+    }
+    let ttl = ttl(&raw.ttl)
+        .ok_or_else(|| Failure::Token("--ttl: a number with s, m, h or d, such as 90m".into()))?;
+    let metadata = match raw.metadata.as_deref().map(serde_json::from_str).transpose() {
+        Ok(metadata) => metadata,
+        Err(error) => return Err(Failure::Token(format!("--metadata is no JSON: {error}"))),
+    };
+    let defaults = Grants::default();
+    let publish = match &raw.publish {
+        Some(list) => sources(list)?,
+        None if raw.hidden => Vec::new(),
+        None => defaults.publish,
+    };
+    Ok(Claims {
+        room: RoomName::new(raw.room.as_str()),
+        identity: raw.identity.clone(),
+        name: raw.name.clone(),
+        metadata,
+        grants: Grants {
+            publish,
+            subscribe: !raw.no_subscribe,
+            data: !raw.no_data,
+            moderate: raw.moderate,
+            hidden: raw.hidden,
+            record: raw.record,
+        },
+        exp: (now + ttl).as_secs(),
+        nbf: None,
+        jti: None,
+    })
+}
+
+fn sources(list: &str) -> Result<Vec<Source>, Failure> {
+    list.split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+        .map(|name| {
+            serde_json::from_value(serde_json::Value::String(name.to_owned()))
+                .map_err(|_| Failure::Token(format!("--publish: no source {name:?}")))
+        })
+        .collect()
+}
+
+/// `90`, `90s`, `15m`, `12h`, `7d`; at most ten years.
+fn ttl(text: &str) -> Option<Duration> {
+    const LONGEST: u64 = 10 * 365 * 86_400;
+    let (number, unit) = match text.char_indices().last()? {
+        (_, digit) if digit.is_ascii_digit() => (text, 1),
+        (end, 's') => (&text[..end], 1),
+        (end, 'm') => (&text[..end], 60),
+        (end, 'h') => (&text[..end], 3_600),
+        (end, 'd') => (&text[..end], 86_400),
+        _ => return None,
+    };
+    let seconds = number.parse::<u64>().ok()?.checked_mul(unit)?;
+    (1..=LONGEST).contains(&seconds).then(|| Duration::from_secs(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use patchbay_signaling::Keys;
+
+    use super::*;
+    use crate::args::{Arguments, Command};
+
+    fn token(line: &str) -> Result<Claims, Failure> {
+        let words = [
+            "patchbay",
+            "token",
+            "--keys",
+            "a:0123456789abcdef,b:fedcba9876543210",
+            "--room",
+            "demo",
+            "--identity",
+            "ada",
+        ];
+        let arguments = Arguments::try_parse_from(words.into_iter().chain(line.split_whitespace())).unwrap();
+        let Some(Command::Token(raw)) = arguments.command else { panic!() };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let keys = Keys::parse("b:fedcba9876543210,a:0123456789abcdef").unwrap();
+        Ok(keys.verify(&sign(&raw, now)?).unwrap())
+    }
+
+    #[test]
+    fn a_token_says_what_was_asked() {
+        let claims = token("--key b --name Ada --publish camera --no-data --metadata {\"a\":1}").unwrap();
+        assert_eq!((claims.identity.as_str(), claims.name.as_deref()), ("ada", Some("Ada")));
+        assert_eq!(claims.grants.publish, [Source::Camera]);
+        assert!(claims.grants.subscribe && !claims.grants.data);
+        assert!(token("--hidden").unwrap().grants.publish.is_empty());
+        for bad in ["--ttl x", "--ttl 0", "--publish camera,cinema", "--key c", "--metadata {"] {
+            assert!(matches!(token(bad), Err(Failure::Token(_))), "{bad}");
+        }
+    }
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!(ttl("90"), Some(Duration::from_secs(90)));
+        assert_eq!(ttl("15m"), Some(Duration::from_secs(900)));
+        assert_eq!(ttl("7d"), Some(Duration::from_secs(604_800)));
+        assert_eq!(ttl("7w"), None);
+        assert_eq!(ttl("é"), None);
+        assert_eq!(ttl("99999999999999999999d"), None);
+    }
+}
