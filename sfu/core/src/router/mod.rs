@@ -41,7 +41,7 @@ mod track;
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use patchbay_protocol::{ParticipantNumber, RoomId, TransportId};
+use patchbay_protocol::{ParticipantNumber, TransportId};
 use patchbay_wire::rtcp::ReportBlock;
 use patchbay_wire::rtp::{SequenceNumber, Ssrc};
 
@@ -66,7 +66,6 @@ const OWN_SSRC: Ssrc = Ssrc(1);
 
 /// One room on one worker.
 pub struct Router {
-    room: RoomId,
     clock: WallClock,
     /// State of the generator of first sequence numbers.
     seed: u64,
@@ -98,9 +97,8 @@ struct Scratch {
 impl Router {
     /// A room without members. `unix_nanos` is the wall time at `now`; `seed` is a random number, from which the first
     /// sequence numbers and timestamps of slots are drawn.
-    pub fn new(room: RoomId, now: Instant, unix_nanos: u64, seed: u64) -> Self {
+    pub fn new(now: Instant, unix_nanos: u64, seed: u64) -> Self {
         Self {
-            room,
             clock: WallClock::new(now, unix_nanos),
             seed,
             members: Table::new(),
@@ -116,11 +114,6 @@ impl Router {
         }
     }
 
-    /// The room this is the router of.
-    pub fn room(&self) -> RoomId {
-        self.room
-    }
-
     /// Whether no transport is attached.
     pub fn is_empty(&self) -> bool {
         self.members.len() == 0
@@ -128,7 +121,14 @@ impl Router {
 
     /// Adds a transport. Nothing flows before [`Router::apply`] and [`Router::handle_connected`]. A key that is known is
     /// left as it is.
-    pub fn attach(&mut self, transport: TransportKey, id: TransportId, participant: ParticipantNumber) {
+    pub fn attach(
+        &mut self,
+        now: Instant,
+        transport: TransportKey,
+        id: TransportId,
+        participant: ParticipantNumber,
+    ) {
+        self.timers.touch(now);
         if let Err(at) = self.by_transport.binary_search_by_key(&transport, |(known, _)| *known) {
             let member = self.members.insert(Member::new(transport, id, participant));
             self.by_transport.insert(at, (transport, member));

@@ -177,7 +177,11 @@ mod tests {
             place(&mut reception, number as u16);
         }
         let report = reception.report().unwrap();
-        assert_eq!(report.fraction_lost, 24 * 256 / 99, "the first one, 65,500, was never known of");
+        assert_eq!(
+            u32::from(report.fraction_lost),
+            24 * 256 / 99,
+            "the first one, 65,500, was never known of"
+        );
         assert_eq!(report.cumulative_lost, 24);
         assert_eq!(report.highest_sequence, 65_536 + 63);
         place(&mut reception, 64);

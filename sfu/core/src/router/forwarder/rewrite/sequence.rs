@@ -26,7 +26,7 @@ struct Source {
     /// How many entries of `skips` are in use.
     remembered: usize,
     /// Packets up to here may have moved by a number that is forgotten.
-    forgotten: u64,
+    forgotten: Option<u64>,
 }
 
 impl SequenceRewriter {
@@ -44,7 +44,7 @@ impl SequenceRewriter {
             skipped: 0,
             skips: [0; SKIPS],
             remembered: 0,
-            forgotten: 0,
+            forgotten: None,
         });
     }
 
@@ -73,7 +73,7 @@ impl SequenceRewriter {
             *free = sequence_in;
             source.remembered += 1;
         } else {
-            source.forgotten = source.skips.first().copied().unwrap_or(0);
+            source.forgotten = source.skips.first().copied();
             source.skips.rotate_left(1);
             if let Some(last) = source.skips.last_mut() {
                 *last = sequence_in;
@@ -90,7 +90,7 @@ impl SequenceRewriter {
 
 impl Source {
     fn place(&self, sequence_in: u64) -> Option<u64> {
-        if sequence_in < self.first_in || sequence_in <= self.forgotten {
+        if sequence_in < self.first_in || self.forgotten.is_some_and(|forgotten| sequence_in <= forgotten) {
             return None;
         }
         let skips = self.skips.get(..self.remembered).unwrap_or_default();
