@@ -22,6 +22,7 @@ export class Lobby {
   #video = h("video", { autoplay: true, playsInline: true, muted: true, "aria-label": "Your camera" });
   #avatar = h("div", { class: "avatar", "aria-hidden": "true" });
   #words = h("div");
+  #person = h("div", { class: "preview-words" }, this.#avatar, this.#words);
   #level = h("div", { class: "level" });
   #levelBar = h("div");
   #faults = h("div", { class: "preview-side" });
@@ -57,7 +58,7 @@ export class Lobby {
     const isAskingToken = TOKEN_CODES.includes(String(/** @type {any} */ (error)?.code));
     this.#microphone = this.#toggle("microphone");
     this.#camera = this.#toggle("camera");
-    const preview = h("div", { class: "preview" }, this.#video, h("div", { class: "preview-words" }, this.#avatar, this.#words),
+    const preview = h("div", { class: "preview" }, this.#video, this.#person,
       h("div", { class: "preview-bar" }, this.#microphone.button, this.#camera.button));
     this.#preview = preview;
     this.#level.append(icon("microphone"), h("div", { class: "level-bar", role: "presentation" }, this.#levelBar));
@@ -130,6 +131,7 @@ export class Lobby {
     const shown = /** @type {MediaStream | null} */ (this.#video.srcObject)?.getTracks()[0] ?? null;
     if (shown !== camera) this.#video.srcObject = camera ? new MediaStream([camera]) : null;
     this.#video.classList.toggle("is-on", camera !== null);
+    this.#person.hidden = camera !== null;
     this.#showFaults();
     this.#showPerson();
     this.#showLevel();

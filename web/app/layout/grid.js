@@ -6,9 +6,9 @@
  * @typedef {{x: number, y: number, width: number, height: number}} Rect
  */
 
-/** A camera picture may be cropped from 16:9 to this, and to a square where the window is upright. */
+/** A camera picture may be cropped from 16:9 to this; further where the window is upright, as a phone's pictures are. */
 const NARROWEST = 4 / 3;
-const NARROWEST_UPRIGHT = 1;
+const NARROWEST_UPRIGHT = 4 / 5;
 const WIDEST = 16 / 9;
 
 /**
@@ -62,24 +62,21 @@ export function pageCapacity({ width, height, gap = 8, limit = 16 }) {
 }
 
 /**
- * One large picture, and the others in a strip: beside it in a wide window, below it in an upright one.
- * @param {{width: number, height: number, count: number, gap?: number}} space `count`: tiles in the strip
- * @returns {{stage: Rect, strip: Rect[], capacity: number}} `capacity`: how many tiles a strip holds at most
+ * One large picture, and the others beside it in a wide window, or in a grid below it in an upright one.
+ * @param {{width: number, height: number, count: number, gap?: number}} space `count`: tiles besides the large one
+ * @returns {{stage: Rect, strip: Rect[], capacity: number}} `capacity`: how many tiles fit beside it at most
  */
 export function stageLayout({ width, height, count, gap = 8 }) {
-  const isUpright = width < height;
   if (count === 0) return { stage: round({ x: 0, y: 0, width, height }), strip: [], capacity: 1 };
-  if (isUpright) {
-    const tileHeight = Math.min(Math.max(height * 0.16, 84), 150);
-    const tileWidth = Math.min(tileHeight * NARROWEST, (width - gap) / 2);
-    const capacity = Math.max(1, Math.floor((width + gap) / (tileWidth + gap)));
-    const shown = Math.min(count, capacity);
-    const left = (width - shown * tileWidth - (shown - 1) * gap) / 2;
+  if (width < height) {
+    // A screen is about 16:10; more height would be bars above and below it.
+    const stageHeight = Math.min(height * 0.62, width * 0.7);
+    const below = { width, height: height - stageHeight - gap, gap };
+    const capacity = pageCapacity(below);
+    const grid = gridLayout({ ...below, count: Math.min(count, capacity) });
     return {
-      stage: round({ x: 0, y: 0, width, height: height - tileHeight - gap }),
-      strip: Array.from({ length: shown }, (_, index) =>
-        round({ x: left + index * (tileWidth + gap), y: height - tileHeight, width: tileWidth, height: tileHeight }),
-      ),
+      stage: round({ x: 0, y: 0, width, height: stageHeight }),
+      strip: grid.tiles.map((tile) => ({ ...tile, y: tile.y + Math.round(stageHeight + gap) })),
       capacity,
     };
   }

@@ -105,6 +105,7 @@ export class CallView {
     this.more.element.hidden = this.#panel !== "more";
     if (this.#panel === "chat") {
       this.#hasUnread = false;
+      for (const toast of this.#toasts.querySelectorAll(".is-chat")) toast.remove();
       this.chat.focus();
     } else if (this.#panel === "more") {
       this.more.element.querySelector("button")?.focus();
@@ -120,7 +121,7 @@ export class CallView {
     this.chat.add(line);
     if (this.#panel === "chat" || line.isSelf) return;
     this.#hasUnread = true;
-    this.toast({ title: line.name, text: line.text.length > 120 ? `${line.text.slice(0, 119)}…` : line.text });
+    this.toast({ title: line.name, text: line.text.length > 120 ? `${line.text.slice(0, 119)}…` : line.text }).classList.add("is-chat");
     if (this.#model) this.update(this.#model);
   }
 

@@ -6,6 +6,8 @@ import { orderTiles } from "../layout/order.js";
 import { Tile } from "./tile.js";
 
 const GAP = 8;
+/** What the page turner takes from the height when there is more than one page. */
+const PAGER = 48;
 
 /**
  * @typedef {object} StageModel
@@ -28,18 +30,18 @@ export class Stage {
   #visible = [];
   #onVisible;
   #list = h("div", { role: "list", "aria-label": "People in this call" });
-  #words = h("div", { class: "page-words", hidden: true });
+  #words = h("span", { class: "page-words" });
+  #pager;
   #previous;
   #next;
 
   /** @param {(keys: readonly string[]) => void} onVisible told which tiles are on screen, most important first */
   constructor(onVisible) {
     this.#onVisible = onVisible;
-    this.#previous = h("div", { class: "pager pager-previous", hidden: true },
-      h("button", { type: "button", title: "Previous people", "aria-label": "Previous people", onclick: () => this.#turn(-1) }, icon("previous")));
-    this.#next = h("div", { class: "pager pager-next", hidden: true },
-      h("button", { type: "button", title: "More people", "aria-label": "More people", onclick: () => this.#turn(1) }, icon("next")));
-    this.element = h("div", { class: "tiles" }, this.#list, this.#previous, this.#next, this.#words);
+    this.#previous = h("button", { type: "button", class: "icon-button", title: "Previous people", "aria-label": "Previous people", onclick: () => this.#turn(-1) }, icon("previous"));
+    this.#next = h("button", { type: "button", class: "icon-button", title: "More people", "aria-label": "More people", onclick: () => this.#turn(1) }, icon("next"));
+    this.#pager = h("div", { class: "pager", role: "group", "aria-label": "Pages of people", hidden: true }, this.#previous, this.#words, this.#next);
+    this.element = h("div", { class: "tiles" }, this.#list, this.#pager);
     new ResizeObserver(() => this.layout()).observe(this.element);
   }
 
@@ -65,14 +67,17 @@ export class Stage {
   }
 
   layout() {
-    const { clientWidth: width, clientHeight: height } = this.element;
-    if (width === 0 || height === 0) return;
+    const { clientWidth: width, clientHeight } = this.element;
+    if (width === 0 || clientHeight === 0) return;
     const { tiles, speakers, lastSpoke } = this.#model;
     const byKey = new Map(tiles.map((tile) => [tile.key, tile]));
     if (this.#pinned && !byKey.has(this.#pinned)) this.#pinned = null;
     const staged = this.#pinned ?? tiles.findLast((tile) => tile.isScreen && !tile.isSelf)?.key ?? null;
     const rest = tiles.filter((tile) => tile.key !== staged);
-    const capacity = staged ? stageLayout({ width, height, count: rest.length, gap: GAP }).capacity : pageCapacity({ width, height, gap: GAP });
+    const capacityAt = (/** @type {number} */ height) =>
+      staged ? stageLayout({ width, height, count: rest.length, gap: GAP }).capacity : pageCapacity({ width, height, gap: GAP });
+    const height = rest.length > capacityAt(clientHeight) ? clientHeight - PAGER : clientHeight;
+    const capacity = capacityAt(height);
 
     // The own tile closes the first page; everybody else takes turns.
     const self = rest.find((tile) => tile.isSelf && !tile.isScreen)?.key;
@@ -87,9 +92,9 @@ export class Stage {
     const shown = sequence.slice(this.#page * capacity, (this.#page + 1) * capacity);
     const visible = staged ? [staged, ...shown] : shown;
     this.#show(visible, byKey, this.#rects(staged !== null, shown.length, width, height));
-    this.#previous.hidden = this.#page === 0;
-    this.#next.hidden = this.#page >= pages - 1;
-    this.#words.hidden = pages === 1;
+    this.#pager.hidden = pages === 1;
+    this.#previous.disabled = this.#page === 0;
+    this.#next.disabled = this.#page >= pages - 1;
     setText(this.#words, `${this.#page + 1} of ${pages}`);
     if (visible.join("\n") !== this.#visible.join("\n")) {
       this.#visible = visible;
