@@ -93,4 +93,7 @@ pub enum StartError {
     /// No cryptography was built in.
     #[error("no cryptography is available: {0}")]
     Crypto(#[from] rtc_crypto::CryptoError),
+    /// No certificate for DTLS could be made.
+    #[error("no DTLS certificate could be made: {0}")]
+    Identity(#[from] patchbay_sfu_core::transport::TransportError),
 }

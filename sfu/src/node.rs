@@ -5,6 +5,8 @@ use std::num::NonZero;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use patchbay_protocol::{Epoch, NodeName};
+use patchbay_sfu_core::transport::Identity;
+use rtc_crypto::{CryptoError, RTCCryptoProvider};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -40,6 +42,7 @@ impl Node {
     /// [`StartError`], whose text says what to do. Nothing keeps running then.
     pub fn start(config: NodeConfig) -> Result<Self, StartError> {
         let crypto = rtc_crypto::default_provider()?;
+        let identity = Identity::generate(crypto.as_ref())?;
         let workers =
             config.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZero::get));
         let ports = ports(config.media_port, workers)?;
@@ -76,6 +79,8 @@ impl Node {
                 sockets,
                 candidates,
                 crypto: crypto.clone(),
+                identity: identity.clone(),
+                seed: random_seed(crypto.as_ref())?,
                 outbound: outbound.clone(),
             })?);
         }
@@ -249,6 +254,12 @@ fn report_buffers(facts: &ProcessFacts) {
 fn epoch_now() -> Epoch {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Epoch(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn random_seed(crypto: &dyn RTCCryptoProvider) -> Result<u64, CryptoError> {
+    let mut bytes = [0; 8];
+    crypto.random().fill(&mut bytes)?;
+    Ok(u64::from_be_bytes(bytes))
 }
 
 #[cfg(test)]

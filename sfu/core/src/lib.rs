@@ -12,6 +12,7 @@
 pub mod command_log;
 pub mod demux;
 mod egress;
+mod random;
 pub mod router;
 pub mod transport;
 mod worker;

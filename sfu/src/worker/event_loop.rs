@@ -292,6 +292,8 @@ fn new_core(start: &WorkerStart) -> Worker {
     let config = WorkerConfig {
         candidates: start.candidates.clone(),
         crypto: start.crypto.clone(),
+        identity: start.identity.clone(),
+        seed: start.seed,
         unix_nanos: u64::try_from(unix.as_nanos()).unwrap_or(u64::MAX),
     };
     Worker::new(Instant::now(), config)

@@ -16,6 +16,7 @@ use std::thread::JoinHandle;
 use mio::{Poll, Token, Waker};
 use patchbay_protocol::NodeName;
 use patchbay_protocol::node::{CommandResult, NodeCommand, NodeEvent, NodeState};
+use patchbay_sfu_core::transport::Identity;
 use rtc_crypto::RTCCryptoProvider;
 use tokio::sync::mpsc;
 
@@ -86,6 +87,8 @@ pub(crate) struct WorkerStart {
     pub(crate) sockets: Vec<MediaSocket>,
     pub(crate) candidates: Vec<SocketAddr>,
     pub(crate) crypto: Arc<dyn RTCCryptoProvider>,
+    pub(crate) identity: Identity,
+    pub(crate) seed: u64,
     pub(crate) outbound: mpsc::Sender<FromWorker>,
 }
 

@@ -116,6 +116,11 @@ impl DataChannels {
         }
     }
 
+    /// Whether the association is up, so that channels can be opened.
+    pub fn is_up(&self) -> bool {
+        self.association.as_ref().is_some_and(|(_, it)| !it.is_handshaking() && !it.is_closed())
+    }
+
     /// Opens a channel on a stream of our own parity: even for the DTLS client, odd for the server (RFC 8832 §6). Says whether
     /// it could be asked for; [`TransportEvent::ChannelOpened`] follows when the peer agrees.
     pub fn open(&mut self, now: Instant, info: ChannelInfo) -> bool {

@@ -130,9 +130,10 @@ impl EgressQueue {
         Some(Transmit { path: to, contents, segment_size: run.segment_size })
     }
 
-    /// Whether nothing waits.
-    pub fn is_empty(&self) -> bool {
-        self.control.is_empty() && self.media.is_empty()
+    /// Whether `poll_transmit` has something for this path.
+    #[inline]
+    pub fn has_transmit(&self, path: Option<Path>) -> bool {
+        !self.control.is_empty() || (path.is_some() && !self.media.is_empty())
     }
 
     /// Forgets all media.

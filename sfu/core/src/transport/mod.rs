@@ -30,11 +30,12 @@ use patchbay_wire::rtp::{ExtendedSequence, RtpHeader};
 use patchbay_wire::srtp::{SrtpError, SrtpKeys, SrtpProfile, SrtpReceiver, SrtpSender};
 use rtc_crypto::RTCCryptoProvider;
 
-use self::data::{ChannelInfo, DataChannels};
+use self::data::DataChannels;
 use self::dtls::{Dtls, DtlsEvent};
 use self::ice::IceLite;
 use crate::{ChannelKey, DataMessage, OutgoingRtp, Path, Transmit, TransportKey};
 
+pub use data::{ChannelInfo, Reliability};
 pub use egress_queue::{EgressQueue, MAX_RUN_BYTES, MAX_RUN_SEGMENTS, Pacer};
 pub use event::{FailReason, MessageKind, TransportError, TransportEvent};
 pub use ice::{MAX_PATHS, PATH_EXPIRY};
@@ -313,6 +314,12 @@ impl Transport {
         let others =
             [self.ice.deadline(), self.dtls.deadline(), self.data.as_ref().and_then(DataChannels::deadline)];
         others.into_iter().flatten().chain([self.alive_until]).min()
+    }
+
+    /// Whether [`poll_transmit`](Self::poll_transmit) has something.
+    #[inline]
+    pub fn has_transmit(&self) -> bool {
+        self.egress.has_transmit(self.ice.selected())
     }
 
     /// The next datagrams to send: control first, then media.

@@ -178,3 +178,20 @@ pub struct TransportStats {
     /// Where datagrams go.
     pub selected_path: Option<Path>,
 }
+
+impl TransportStats {
+    /// Adds another transport's counters to these, as when it ends.
+    pub fn absorb(&mut self, other: &Self) {
+        self.datagrams_in += other.datagrams_in;
+        self.bytes_in += other.bytes_in;
+        self.datagrams_out += other.datagrams_out;
+        self.bytes_out += other.bytes_out;
+        self.transmits_out += other.transmits_out;
+        self.rtp_in += other.rtp_in;
+        self.rtcp_in += other.rtcp_in;
+        self.rtp_out += other.rtp_out;
+        self.rtcp_out += other.rtcp_out;
+        self.checks_in += other.checks_in;
+        self.dropped.absorb(&other.dropped);
+    }
+}

@@ -1,66 +1,349 @@
 //! What one thread runs: transports, routers, and the way between them.
+//!
+//! In: datagrams, commands, the passing of time. Out: datagrams ([`Worker::poll_transmit`]) and events
+//! ([`Worker::poll_event`]). The owner calls `handle_*` as things happen, drains both polls, and calls
+//! [`Worker::handle_timeout`] when [`Worker::deadline`] has come.
 
+mod command;
+mod counter;
+mod member;
+mod negotiation;
+mod timer;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use patchbay_protocol::node::{CommandResult, NodeCommand, NodeEvent, NodeState};
+use patchbay_protocol::node::{NodeEvent, NodeState, RoomState, TransportSnapshot};
+use patchbay_protocol::{RoomId, TransportId, TransportState};
+use patchbay_sdp::{Candidate, CandidateTransport};
+use patchbay_wire::srtp::SrtpProfile;
 use rtc_crypto::RTCCryptoProvider;
+use slab::Slab;
 
-use crate::{Path, Transmit};
+use self::counter::Counters;
+use self::member::Members;
+use self::timer::{Due, Timers};
+use crate::demux::{Bound, Demux};
+use crate::random::Random;
+use crate::router::{Router, RouterEvent};
+use crate::transport::{ChannelInfo, Identity, MessageKind, Received, TransportEvent};
+use crate::{DataMessage, Path, Transmit, TransportKey};
 
 /// What a worker is told at its start.
 pub struct WorkerConfig {
-    /// Addresses announced as host candidates, with the port of this worker's socket.
+    /// Addresses announced as host candidates, best first, with the port of this worker's socket.
     pub candidates: Vec<SocketAddr>,
-    /// Cryptography and the source of every random number.
+    /// Cryptography and the source of every random number that must not be guessed.
     pub crypto: Arc<dyn RTCCryptoProvider>,
-    /// Wall time at `now`, as nanoseconds since the Unix epoch, for NTP timestamps in sender reports.
+    /// The certificate shown in DTLS, shared by the workers of a node.
+    pub identity: Identity,
+    /// A random number, from which hashing and first sequence numbers are drawn.
+    pub seed: u64,
+    /// Wall time at the worker's start, as nanoseconds since the Unix epoch, for NTP timestamps in sender reports.
     pub unix_nanos: u64,
 }
 
 /// The media plane of one thread.
-pub struct Worker {}
+pub struct Worker {
+    started: Instant,
+    unix_nanos: u64,
+    seed: u64,
+    crypto: Arc<dyn RTCCryptoProvider>,
+    random: Random,
+    identity: Identity,
+    candidates: Vec<Candidate>,
+    demux: Demux,
+    members: Members,
+    transports: BTreeMap<TransportId, TransportKey>,
+    rooms: Slab<Room>,
+    room_index: BTreeMap<RoomId, usize>,
+    /// Transports that have only their goodbye left to send.
+    closing: Vec<TransportKey>,
+    timers: Timers,
+    events: VecDeque<NodeEvent>,
+    counters: Counters,
+}
+
+/// A room of this worker.
+struct Room {
+    id: RoomId,
+    router: Router,
+    /// Signaling's own text, given back by `sync`.
+    blob: Option<String>,
+}
 
 impl Worker {
     /// A worker without rooms.
-    pub fn new(_now: Instant, _config: WorkerConfig) -> Self {
-        Self {}
+    pub fn new(now: Instant, config: WorkerConfig) -> Self {
+        let candidates = (0u16..)
+            .zip(&config.candidates)
+            .map(|(rank, &address)| Candidate::host(CandidateTransport::Udp, address, u16::MAX - rank))
+            .collect();
+        Self {
+            started: now,
+            unix_nanos: config.unix_nanos,
+            seed: config.seed,
+            random: Random::new(Arc::clone(&config.crypto)),
+            crypto: config.crypto,
+            identity: config.identity,
+            candidates,
+            demux: Demux::new(config.seed),
+            members: Members::new(now),
+            transports: BTreeMap::new(),
+            rooms: Slab::new(),
+            room_index: BTreeMap::new(),
+            closing: Vec::new(),
+            timers: Timers::default(),
+            events: VecDeque::new(),
+            counters: Counters::default(),
+        }
     }
 
     /// Takes one received datagram. It is decrypted in place.
-    pub fn handle_datagram(&mut self, _now: Instant, _path: Path, _datagram: &mut [u8]) {}
-
-    /// Carries out one command.
-    pub fn handle_command(&mut self, _now: Instant, _command: NodeCommand) -> CommandResult {
-        CommandResult::Done {}
+    pub fn handle_datagram(&mut self, now: Instant, path: Path, datagram: &mut [u8]) {
+        self.members.advance(now);
+        self.counters.datagrams_in += 1;
+        let Some(key) = self.demux.find(path, datagram) else {
+            self.counters.unknown_source += 1;
+            return;
+        };
+        let Some(member) = self.members.get_mut(key) else { return };
+        let room = member.room;
+        match member.transport.handle_datagram(now, path, datagram) {
+            Received::Rtp { len, .. } => {
+                let (Some(packet), Some(room)) = (datagram.get(..len), self.rooms.get_mut(room)) else { return };
+                room.router.handle_rtp(now, key, packet, &mut self.members);
+            }
+            Received::Rtcp { len } => {
+                let (Some(compound), Some(room)) = (datagram.get(..len), self.rooms.get_mut(room)) else { return };
+                room.router.handle_rtcp(now, key, compound, &mut self.members);
+            }
+            Received::Consumed => return self.after_transport(now, key),
+            Received::Dropped(_) => return,
+        }
+        self.after_router(room);
     }
 
     /// Does what is due.
-    pub fn handle_timeout(&mut self, _now: Instant) {}
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.members.advance(now);
+        while let Some(due) = self.timers.pop(now) {
+            match due {
+                Due::Transport(index) => {
+                    let key = TransportKey(index);
+                    let Some(member) = self.members.get_mut(key) else { continue };
+                    member.transport.handle_timeout(now);
+                    self.after_transport(now, key);
+                }
+                Due::Router(index) => {
+                    let index = index as usize;
+                    let Some(room) = self.rooms.get_mut(index) else { continue };
+                    room.router.handle_timeout(now, &mut self.members);
+                    self.after_router(index);
+                }
+            }
+        }
+    }
 
     /// When `handle_timeout` wants to be called.
     pub fn deadline(&self) -> Option<Instant> {
-        None
+        self.timers.deadline()
     }
 
     /// The next datagrams to send.
-    pub fn poll_transmit(&mut self, _now: Instant) -> Option<Transmit<'_>> {
-        None
+    pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit<'_>> {
+        if !self.members.has_transmit() {
+            // Goodbyes have been sent by now.
+            for key in self.closing.drain(..) {
+                if let Some(member) = self.members.remove(key) {
+                    self.counters.retire_transport(&member.transport.stats());
+                }
+            }
+            return None;
+        }
+        self.members.poll_transmit(now)
     }
 
     /// The next event for signaling.
     pub fn poll_event(&mut self) -> Option<NodeEvent> {
-        None
+        self.events.pop_front()
     }
 
     /// Everything this worker holds, for `sync`.
     pub fn snapshot(&self) -> NodeState {
-        NodeState::default()
+        let rooms = self.rooms.iter().map(|(_, room)| RoomState { room: room.id, blob: room.blob.clone() }).collect();
+        let transports = self
+            .transports
+            .iter()
+            .filter_map(|(&id, &key)| self.members.get(key).map(|member| (id, key, member)))
+            .filter_map(|(id, key, member)| {
+                let room = self.rooms.get(member.room)?;
+                Some(TransportSnapshot {
+                    transport: id,
+                    room: room.id,
+                    participant: member.participant,
+                    connected: member.is_connected,
+                    publications: member.negotiation.publications.clone(),
+                    slots: room.router.slots(key),
+                })
+            })
+            .collect();
+        NodeState { rooms, transports }
     }
 
-    /// Counters since the start, sorted by name.
+    /// Counters since the start and gauges of now, sorted by name.
     pub fn counters(&self) -> Vec<(&'static str, u64)> {
-        Vec::new()
+        let mut counters = self.counters.clone();
+        for member in self.members.iter() {
+            counters.retire_transport(&member.transport.stats());
+        }
+        for (_, room) in &self.rooms {
+            counters.retire_router(room.router.counters());
+        }
+        let gauges = [
+            ("paths", self.demux.path_count()),
+            ("rooms", self.rooms.len()),
+            ("transports", self.transports.len()),
+        ];
+        counters.list(gauges.map(|(name, value)| (name, value as u64)))
+    }
+
+    /// Whatever a transport has to say after it was handled, and its next deadline.
+    fn after_transport(&mut self, now: Instant, key: TransportKey) {
+        self.members.mark_ready(key);
+        while let Some(event) = self.members.get_mut(key).and_then(|member| member.transport.poll_event()) {
+            self.handle_transport_event(now, key, event);
+        }
+        let Some(member) = self.members.get(key) else { return };
+        self.timers.arm(Due::Transport(key.0), member.transport.deadline());
+        self.after_router(member.room);
+    }
+
+    fn handle_transport_event(&mut self, now: Instant, key: TransportKey, event: TransportEvent) {
+        match event {
+            TransportEvent::AddressBound(path) => self.bind(path, key),
+            TransportEvent::AddressUnbound(path) => self.demux.unbind(path, key),
+            TransportEvent::UfragRetired(ufrag) => self.demux.remove_ufrag(&ufrag, key),
+            TransportEvent::Connected { srtp_profile } => {
+                let srtp_profile = srtp_profile.map_or("none", SrtpProfile::name).to_owned();
+                if let Some(member) = self.members.get_mut(key) {
+                    member.is_connected = true;
+                }
+                self.tell_state(key, TransportState::Connected { srtp_profile });
+                self.with_router(key, |router, out| router.handle_connected(now, key, out));
+            }
+            TransportEvent::PathChanged(_) => {
+                self.with_router(key, |router, out| router.handle_path_changed(now, key, out));
+            }
+            TransportEvent::ChannelOpened(channel) => self.open_channel(now, key, &channel),
+            TransportEvent::ChannelClosed(channel) => {
+                self.with_router(key, |router, _| router.handle_channel_closed(key, channel));
+            }
+            TransportEvent::Message { channel, kind, payload } => {
+                let message = match kind {
+                    MessageKind::Text => DataMessage::Text(&payload),
+                    MessageKind::Binary => DataMessage::Binary(&payload),
+                };
+                self.with_router(key, |router, out| router.handle_message(key, channel, message, out));
+            }
+            TransportEvent::Failed(reason) => self.end_transport(now, key, reason.to_string()),
+            TransportEvent::Closed => self.end_transport(now, key, "the peer closed the connection".to_owned()),
+        }
+    }
+
+    /// Gives a path to the transport that was authenticated on it; the one that had it must not use it any longer.
+    fn bind(&mut self, path: Path, key: TransportKey) {
+        match self.demux.bind(path, key) {
+            Bound::Taken => {}
+            Bound::TakenFrom(former) => {
+                if let Some(former) = self.members.get_mut(former) {
+                    former.transport.lose_path(path);
+                }
+            }
+            Bound::Full => {
+                self.counters.paths_refused += 1;
+                if let Some(member) = self.members.get_mut(key) {
+                    member.transport.lose_path(path);
+                }
+            }
+        }
+    }
+
+    /// A channel that the room has no place for is closed again, so that its opener knows.
+    fn open_channel(&mut self, now: Instant, key: TransportKey, channel: &ChannelInfo) {
+        let mut is_open = false;
+        self.with_router(key, |router, _| is_open = router.handle_channel_opened(key, channel.key, &channel.label));
+        if !is_open && let Some(member) = self.members.get_mut(key) {
+            member.transport.close_channel(now, channel.key);
+        }
+    }
+
+    fn end_transport(&mut self, now: Instant, key: TransportKey, reason: String) {
+        self.tell_state(key, TransportState::Failed { reason });
+        self.remove_transport(now, key);
+    }
+
+    fn tell_state(&mut self, key: TransportKey, state: TransportState) {
+        let Some(member) = self.members.get(key) else { return };
+        self.events.push_back(NodeEvent::Transport { transport: member.id, state });
+    }
+
+    fn with_router(&mut self, key: TransportKey, act: impl FnOnce(&mut Router, &mut Members)) {
+        let room = self.members.get(key).and_then(|member| self.rooms.get_mut(member.room));
+        if let Some(room) = room {
+            act(&mut room.router, &mut self.members);
+        }
+    }
+
+    /// Whatever a router has to say after it was handled, and its next deadline.
+    fn after_router(&mut self, index: usize) {
+        let Some(room) = self.rooms.get_mut(index) else { return };
+        while let Some(event) = room.router.poll_event() {
+            let event = match event {
+                RouterEvent::SlotChanged { transport, mid, state } => NodeEvent::Slot { transport, mid, state },
+                RouterEvent::Speakers(speakers) => NodeEvent::Speakers { room: room.id, speakers },
+            };
+            self.events.push_back(event);
+        }
+        if let Ok(router) = u32::try_from(index) {
+            self.timers.arm(Due::Router(router), room.router.deadline());
+        }
+    }
+
+    /// Ends a transport and everything that hung on it. Its room goes with its last transport.
+    fn remove_transport(&mut self, now: Instant, key: TransportKey) {
+        let Some(member) = self.members.get_mut(key) else { return };
+        if self.transports.remove(&member.id).is_none() {
+            return;
+        }
+        member.transport.close(now);
+        for path in member.transport.paths() {
+            self.demux.unbind(path, key);
+        }
+        for ufrag in member.transport.local_ufrags() {
+            self.demux.remove_ufrag(ufrag, key);
+        }
+        let index = member.room;
+        self.closing.push(key);
+        self.members.mark_ready(key);
+        self.timers.disarm(Due::Transport(key.0));
+        let Some(room) = self.rooms.get_mut(index) else { return };
+        room.router.detach(now, key, &mut self.members);
+        if room.router.is_empty() {
+            self.remove_room(index);
+        } else {
+            self.after_router(index);
+        }
+    }
+
+    fn remove_room(&mut self, index: usize) {
+        let Some(room) = self.rooms.try_remove(index) else { return };
+        self.room_index.remove(&room.id);
+        self.counters.retire_router(room.router.counters());
+        if let Ok(router) = u32::try_from(index) {
+            self.timers.disarm(Due::Router(router));
+        }
     }
 }

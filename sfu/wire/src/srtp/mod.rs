@@ -43,6 +43,16 @@ impl SrtpProfile {
     /// All profiles, best first.
     pub const ALL: [Self; 3] = [Self::AeadAes128Gcm, Self::AeadAes256Gcm, Self::Aes128CmHmacSha1_80];
 
+    /// The name IANA has for it, without the `SRTP_` in front.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AeadAes128Gcm => "AEAD_AES_128_GCM",
+            Self::AeadAes256Gcm => "AEAD_AES_256_GCM",
+            Self::Aes128CmHmacSha1_80 => "AES128_CM_HMAC_SHA1_80",
+        }
+    }
+
     /// The number in DTLS's `use_srtp` extension.
     #[must_use]
     pub const fn dtls_id(self) -> u16 {

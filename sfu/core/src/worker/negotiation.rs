@@ -1,0 +1,231 @@
+//! From an offer and its meaning to an answer: what one transport has agreed to so far.
+
+use std::collections::BTreeMap;
+
+use patchbay_protocol::node::{AcceptedPublication, Publication, Slot};
+use patchbay_protocol::{AnsweredSlot, ErrorCode, MediaKind, Mid, ProtocolError, limit};
+use patchbay_sdp::{
+    Answer, Candidate, Fingerprint, IceCredentials, Limits, LocalDescription, Msid, NegotiatedSection, Offer, OfferedSection, Policy,
+    SectionChoice, SlotStream, Ssrc,
+};
+
+use crate::random::Random;
+
+/// All streams of the SFU are in one clock, its own, so one canonical name (RFC 3550 §6.5.1) holds for all of them.
+const CNAME: &str = "patchbay";
+/// Largest data message taken, in bytes: what browsers send without being asked to split.
+const MAX_MESSAGE_BYTES: u64 = 256 * 1024;
+
+/// What a transport has agreed to.
+pub(super) struct Negotiation {
+    /// Ours.
+    pub(super) local_ice: IceCredentials,
+    /// The peer's. Others in a later offer mean an ICE restart (RFC 8839 §4.4.1.1.1).
+    pub(super) remote_ice: IceCredentials,
+    /// The complete list of the last offer.
+    pub(super) publications: Vec<Publication>,
+    /// Sections of the last answer.
+    pub(super) sections: Vec<NegotiatedSection>,
+    session_id: u64,
+    session_version: u64,
+    streams: BTreeMap<patchbay_sdp::Mid, SlotStream>,
+}
+
+/// An offer that was read and found to fit its description.
+pub(super) struct Proposal {
+    pub(super) offer: Offer,
+    publications: Vec<Publication>,
+    slots: Vec<Slot>,
+    is_data_allowed: bool,
+}
+
+/// What of an answer goes back to signaling.
+pub(super) struct Agreed {
+    pub(super) sdp: String,
+    pub(super) publications: Vec<AcceptedPublication>,
+    pub(super) slots: Vec<AnsweredSlot>,
+}
+
+impl Proposal {
+    /// Reads an offer and checks that every publication and slot stands in it.
+    ///
+    /// # Errors
+    /// `invalid_sdp` for an offer that can't be read or a section that does not fit its meaning; `invalid_argument` for
+    /// more publications or slots than a participant may have.
+    pub(super) fn new(
+        sdp: &str,
+        publications: Vec<Publication>,
+        slots: Vec<Slot>,
+        is_data_allowed: bool,
+    ) -> Result<Self, ProtocolError> {
+        let offer = Offer::parse(sdp, &Limits::default()).map_err(|error| invalid_sdp(error.to_string()))?;
+        if publications.len() > limit::PUBLICATIONS {
+            return Err(too_many("publications", limit::PUBLICATIONS));
+        }
+        if offer.sections.iter().filter(|section| section.is_slot()).count() > limit::SLOTS {
+            return Err(too_many("slots", limit::SLOTS));
+        }
+        for publication in &publications {
+            let section = section_of(&offer, &publication.mid)?;
+            if kind_of(section) != Some(publication.source.kind()) {
+                return Err(invalid_sdp(format!("media section {} is of another kind than its source", publication.mid)));
+            }
+        }
+        for slot in &slots {
+            let section = section_of(&offer, &slot.mid)?;
+            if !section.is_slot() {
+                return Err(invalid_sdp(format!("media section {} is not received on, so it is no slot", slot.mid)));
+            }
+        }
+        Ok(Self { offer, publications, slots, is_data_allowed })
+    }
+}
+
+impl Negotiation {
+    /// Nothing agreed to yet. `session_id` is the number in the answers' origin line.
+    pub(super) fn new(local_ice: IceCredentials, remote_ice: IceCredentials, session_id: u64) -> Self {
+        Self {
+            local_ice,
+            remote_ice,
+            publications: Vec::new(),
+            sections: Vec::new(),
+            session_id,
+            session_version: 0,
+            streams: BTreeMap::new(),
+        }
+    }
+
+    /// Answers a proposal. Slots known from before keep their SSRCs and msid.
+    pub(super) fn answer(
+        &mut self,
+        proposal: Proposal,
+        fingerprint: Fingerprint,
+        candidates: Vec<Candidate>,
+        random: &Random,
+    ) -> Result<Agreed, ProtocolError> {
+        let choices = self.choices(&proposal, random)?;
+        self.session_version += 1;
+        let local = LocalDescription {
+            session_id: self.session_id,
+            session_version: self.session_version,
+            ice: self.local_ice.clone(),
+            ice_lite: true,
+            fingerprint,
+            candidates,
+            end_of_candidates: true,
+            cname: CNAME.to_owned(),
+            max_message_size: MAX_MESSAGE_BYTES,
+        };
+        let answer = Answer::build(&proposal.offer, &local, &choices, &Policy::default())
+            .map_err(|error| invalid_sdp(error.to_string()))?;
+        let publications = accepted_publications(&answer, &proposal.publications);
+        self.publications = proposal
+            .publications
+            .into_iter()
+            .filter(|publication| publications.iter().any(|accepted| accepted.track == publication.track))
+            .collect();
+        let slots = answered_slots(&answer);
+        self.sections = answer.sections;
+        Ok(Agreed { sdp: answer.sdp, publications, slots })
+    }
+
+    fn choices(&mut self, proposal: &Proposal, random: &Random) -> Result<Vec<SectionChoice>, ProtocolError> {
+        proposal.offer.sections.iter().map(|section| self.choice(section, proposal, random)).collect()
+    }
+
+    fn choice(
+        &mut self,
+        section: &OfferedSection,
+        proposal: &Proposal,
+        random: &Random,
+    ) -> Result<SectionChoice, ProtocolError> {
+        let Some(mid) = &section.mid else { return Ok(SectionChoice::Reject) };
+        if section.refusal.is_some() {
+            return Ok(SectionChoice::Reject);
+        }
+        if section.is_data() {
+            return Ok(if proposal.is_data_allowed { SectionChoice::Data } else { SectionChoice::Reject });
+        }
+        let is_published = section.is_publication() && proposal.publications.iter().any(|one| one.mid.as_str() == mid.as_str());
+        if !section.is_slot() {
+            // A section that is offered but means nothing stays open, as rejecting would stop its transceiver for good.
+            return Ok(if is_published { SectionChoice::Publish } else { SectionChoice::Inactive });
+        }
+        let group = proposal.slots.iter().find(|slot| slot.mid.as_str() == mid.as_str()).and_then(|slot| slot.group.as_deref());
+        let stream = self.stream(mid, group, random)?;
+        Ok(if is_published { SectionChoice::PublishAndSlot(stream) } else { SectionChoice::Slot(stream) })
+    }
+
+    /// The stream of a slot, minted when its section is first seen.
+    fn stream(&mut self, mid: &patchbay_sdp::Mid, group: Option<&str>, random: &Random) -> Result<SlotStream, ProtocolError> {
+        if let Some(stream) = self.streams.get(mid) {
+            return Ok(stream.clone());
+        }
+        let draw = || random.ssrc().map(|ssrc| Ssrc(ssrc.0)).map_err(|error| internal(error.to_string()));
+        let (ssrc, rtx_ssrc) = (draw()?, draw()?);
+        let msid = Msid {
+            stream: group.map_or_else(|| format!("slot-{ssrc}"), |group| format!("group-{group}")),
+            track: format!("track-{ssrc}"),
+        };
+        let stream = SlotStream { ssrc, rtx_ssrc: Some(rtx_ssrc), msid };
+        self.streams.insert(mid.clone(), stream.clone());
+        Ok(stream)
+    }
+}
+
+fn section_of<'a>(offer: &'a Offer, mid: &Mid) -> Result<&'a OfferedSection, ProtocolError> {
+    patchbay_sdp::Mid::new(mid.as_str())
+        .and_then(|mid| offer.section(&mid))
+        .map(|(_, section)| section)
+        .ok_or_else(|| invalid_sdp(format!("the offer has no media section {mid}")))
+}
+
+fn kind_of(section: &OfferedSection) -> Option<MediaKind> {
+    match section.kind {
+        patchbay_sdp::MediaKind::Audio => Some(MediaKind::Audio),
+        patchbay_sdp::MediaKind::Video => Some(MediaKind::Video),
+        _ => None,
+    }
+}
+
+fn accepted_publications(answer: &Answer, publications: &[Publication]) -> Vec<AcceptedPublication> {
+    let is_accepted = |publication: &&Publication| {
+        patchbay_sdp::Mid::new(publication.mid.as_str())
+            .and_then(|mid| answer.section(&mid))
+            .is_some_and(|section| section.refusal.is_none() && section.publish)
+    };
+    publications
+        .iter()
+        .filter(is_accepted)
+        .map(|publication| AcceptedPublication {
+            mid: publication.mid.clone(),
+            track: publication.track,
+            kind: publication.source.kind(),
+        })
+        .collect()
+}
+
+fn answered_slots(answer: &Answer) -> Vec<AnsweredSlot> {
+    let answered = |section: &NegotiatedSection| {
+        let (mid, stream) = (section.mid.as_ref()?, section.slot.as_ref()?);
+        let has_rtx = section.codecs.iter().any(|codec| codec.rtx_payload_type.is_some());
+        Some(AnsweredSlot {
+            mid: Mid::from(mid.as_str()),
+            ssrc: stream.ssrc.0,
+            rtx_ssrc: stream.rtx_ssrc.filter(|_| has_rtx).map(|ssrc| ssrc.0),
+        })
+    };
+    answer.sections.iter().filter_map(answered).collect()
+}
+
+fn invalid_sdp(message: impl Into<String>) -> ProtocolError {
+    ProtocolError::new(ErrorCode::InvalidSdp, message)
+}
+
+fn too_many(what: &str, limit: usize) -> ProtocolError {
+    ProtocolError::new(ErrorCode::InvalidArgument, format!("more than {limit} {what}"))
+}
+
+fn internal(message: impl Into<String>) -> ProtocolError {
+    ProtocolError::new(ErrorCode::Internal, message)
+}
