@@ -69,8 +69,8 @@ export function pageCapacity({ width, height, gap = 8, limit = 16 }) {
 export function stageLayout({ width, height, count, gap = 8 }) {
   if (count === 0) return { stage: round({ x: 0, y: 0, width, height }), strip: [], capacity: 1 };
   if (width < height) {
-    // A screen is about 16:10; more height would be bars above and below it.
-    const stageHeight = Math.min(height * 0.62, width * 0.7);
+    // A screen is about 16:10; more height would be bars above and below it. One or two faces need no more than a row.
+    const stageHeight = Math.max(Math.min(height * 0.62, width * 0.7), count <= 2 ? height - gap - width * 0.4 : 0);
     const below = { width, height: height - stageHeight - gap, gap };
     const capacity = pageCapacity(below);
     const grid = gridLayout({ ...below, count: Math.min(count, capacity) });
