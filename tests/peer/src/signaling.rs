@@ -138,11 +138,15 @@ fn dispatch(message: ServerMessage, waiting: &Waiting, events: &mpsc::UnboundedS
                 let _ = reply.send(Ok(result));
             }
         }
-        ServerEvent::Error { id: Some(id), error } => {
-            if let Some(reply) = lock(waiting).remove(&id) {
+        ServerEvent::Error { id: Some(id), error } => match lock(waiting).remove(&id) {
+            Some(reply) => {
                 let _ = reply.send(Err(error));
             }
-        }
+            // The reply to a text that was sent by hand.
+            None => {
+                let _ = events.send(ServerEvent::Error { id: Some(id), error });
+            }
+        },
         event => {
             let _ = events.send(event);
         }
