@@ -7,8 +7,9 @@ use tracing_subscriber::EnvFilter;
 use crate::args::{Log, LogFormat};
 use crate::run::Failure;
 
-/// Filter without `--log`; `RUST_LOG` is honoured, too.
-const DEFAULT: &str = "info";
+/// Filter without `--log`; `RUST_LOG` is honoured, too. The sub-crates of webrtc-rs warn about extensions of a ClientHello
+/// that they merely don't know, several times per join.
+const DEFAULT: &str = "info,rtc_dtls=error,rtc_ice=error,rtc_sctp=error";
 
 /// Starts logging to standard error.
 pub(crate) fn init(log: &Log) -> Result<(), Failure> {
