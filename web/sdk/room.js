@@ -238,6 +238,11 @@ export class Room extends EventTarget {
     this.#wake?.();
   }
 
+  /** Looks for a new network path now, such as after a change of network. Media goes on meanwhile where it can. */
+  restartIce() {
+    if (!this.#recovering) this.#session?.restartIce();
+  }
+
   /** Leaves the room, for good. */
   async close() {
     this.#end(undefined);

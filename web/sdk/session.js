@@ -177,6 +177,11 @@ export class Session extends EventTarget {
   /** Looks for a new path, once; when that fails too, the session is lost. */
   #restartIce() {
     if (this.#restarting) return this.#lose(noPath());
+    this.restartIce();
+  }
+
+  /** Looks for a new path between browser and server, while the old one goes on. */
+  restartIce() {
     this.#restarting = true;
     this.#watchFor(CONNECT_TIMEOUT_MS);
     this.#transport.connection.restartIce();
