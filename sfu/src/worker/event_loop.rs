@@ -18,10 +18,11 @@
 use std::any::Any;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use mio::{Events, Poll, Token};
+use mio::{Events, Poll, Token, Waker};
 use patchbay_protocol::ErrorCode;
 use patchbay_protocol::node::{CommandResult, NodeCommand};
 use patchbay_sfu_core::{Worker, WorkerConfig};
@@ -41,6 +42,8 @@ pub(super) struct EventLoop {
     poll: Poll,
     events: Events,
     inbound: Receiver<ToWorker>,
+    /// Only kept alive: see where the thread is started.
+    _waker: Arc<Waker>,
     batch: ReceiveBatch,
     /// Per socket: whether a receive may bring something.
     readable: Vec<bool>,
@@ -65,7 +68,12 @@ struct LoopCounters {
 }
 
 impl EventLoop {
-    pub(super) fn new(start: WorkerStart, poll: Poll, inbound: Receiver<ToWorker>) -> Self {
+    pub(super) fn new(
+        start: WorkerStart,
+        poll: Poll,
+        inbound: Receiver<ToWorker>,
+        waker: Arc<Waker>,
+    ) -> Self {
         let core = new_core(&start);
         let sockets = start.sockets.len();
         Self {
@@ -74,6 +82,7 @@ impl EventLoop {
             poll,
             events: Events::with_capacity(16),
             inbound,
+            _waker: waker,
             batch: ReceiveBatch::new(),
             readable: vec![true; sockets],
             watched: vec![false; sockets],

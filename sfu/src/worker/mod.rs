@@ -108,11 +108,14 @@ impl WorkerHandle {
             socket.register(poll.registry(), Token(token))?;
         }
         let (mailbox, inbound) = sync_channel(MAILBOX);
+        // The thread owns the waker too: if the last owner were the handle, dropping it would take back a wake-up that the
+        // thread has not seen yet.
+        let mailbox_waker = Arc::clone(&waker);
         let name = format!("patchbay-worker-{}", start.index);
         let thread = std::thread::Builder::new().name(name).spawn(move || {
             let span = tracing::info_span!("worker", node = %start.node, worker = start.index.0);
             let _entered = span.enter();
-            EventLoop::new(start, poll, inbound).run();
+            EventLoop::new(start, poll, inbound, mailbox_waker).run();
         })?;
         Ok(Self { mailbox, waker, thread: Some(thread) })
     }
