@@ -11,6 +11,8 @@ pub struct Answer {
     pub ice: IceCredentials,
     /// Fingerprints of the server's certificate, by SHA-256.
     pub fingerprints: Vec<Fingerprint>,
+    /// Whether the server begins DTLS (`a=setup:active`). Ours never does, unless the offer insists.
+    pub is_dtls_client: bool,
     /// The server's candidates.
     pub candidates: Vec<Candidate>,
     /// The server's `a=max-message-size`, if data was accepted.
@@ -50,6 +52,7 @@ impl Answer {
         let mut fingerprints = Vec::new();
         let mut candidates = Vec::new();
         let mut max_message_bytes = None;
+        let mut is_dtls_client = false;
         let mut sections: Vec<AnswerSection> = Vec::new();
         for line in sdp.lines() {
             let line = line.trim_end();
@@ -66,6 +69,7 @@ impl Answer {
                 "ice-ufrag" if ufrag.is_none() => ufrag = Some(value),
                 "ice-pwd" if pwd.is_none() => pwd = Some(value),
                 "fingerprint" => fingerprints.extend(fingerprint(value)),
+                "setup" => is_dtls_client |= value == "active",
                 "candidate" => candidates.extend(Candidate::parse(value).ok()),
                 "max-message-size" => max_message_bytes = value.parse().ok(),
                 _ => {
@@ -81,6 +85,7 @@ impl Answer {
         Ok(Self {
             ice: ice.ok_or(PeerError::Answer("no ICE credentials"))?,
             fingerprints,
+            is_dtls_client,
             candidates,
             max_message_bytes,
             sections,

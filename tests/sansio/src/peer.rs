@@ -242,8 +242,12 @@ impl SansIoPeer {
             self.ice.start(now, &answer.ice, &answer.candidates).map_err(PeerError::refused)?;
         }
         if self.dtls.is_none() {
-            let dtls =
-                Dtls::new(DtlsRole::Client, &self.setup.identity, &answer.fingerprints, self.crypto.clone());
+            let role = if answer.is_dtls_client { DtlsRole::Server } else { DtlsRole::Client };
+            if role == DtlsRole::Server && self.waiting_channels.is_empty() {
+                // The DTLS server's streams are odd.
+                self.next_channel = 1;
+            }
+            let dtls = Dtls::new(role, &self.setup.identity, &answer.fingerprints, self.crypto.clone());
             self.dtls = Some(dtls.map_err(PeerError::refused)?);
         }
         if self.data.is_none() && answer.sections.iter().any(|it| it.media == "application" && it.is_accepted)
@@ -590,9 +594,6 @@ impl SansIoPeer {
                     self.next_report = Some(now + REPORT_INTERVAL);
                     let srtp_profile = keys.map(|it| it.profile());
                     self.events.push_back(PeerEvent::Connected { srtp_profile });
-                    if let Some(data) = &mut self.data {
-                        data.connect(now);
-                    }
                 }
                 DtlsEvent::Data(packet) => {
                     if let Some(data) = &mut self.data {
@@ -610,7 +611,7 @@ impl SansIoPeer {
             }
         }
         if let Some(data) = &mut self.data {
-            if dtls.is_connected() {
+            if dtls.is_connected() && dtls.role() == DtlsRole::Client {
                 data.connect(now);
             }
             if data.is_up() {

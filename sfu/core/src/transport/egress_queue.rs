@@ -285,7 +285,7 @@ mod tests {
                 received.extend(segments.iter().map(|it| (transmit.path, it.to_vec())));
             }
             assert_eq!(received, sent);
-            assert!(queue.is_empty());
+            assert!(queue.control.is_empty());
         }
     }
 

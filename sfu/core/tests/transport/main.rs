@@ -1,0 +1,8 @@
+//! A transport and a real client (full ICE, DTLS, SRTP, SCTP) in virtual time, over a network that can be told to misbehave.
+
+mod attack;
+mod connect;
+mod data;
+mod media;
+mod pair;
+mod path;
