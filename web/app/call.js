@@ -140,8 +140,8 @@ export class Call {
   /** @param {Room} room */
   #attach(room) {
     const refresh = () => this.#refresh();
-    room.addEventListener("participantjoined", (event) => this.#told(/** @type {any} */ (event).participant, "joined"));
-    room.addEventListener("participantleft", (event) => this.#told(/** @type {any} */ (event).participant, "left"));
+    room.addEventListener("participantjoined", (event) => this.#told(/** @type {import("../sdk/index.js").ParticipantEvent} */ (event), "joined"));
+    room.addEventListener("participantleft", (event) => this.#told(/** @type {import("../sdk/index.js").ParticipantEvent} */ (event), "left"));
     for (const type of ["participantupdated", "trackpublished", "trackunpublished", "trackmuted"]) room.addEventListener(type, refresh);
     room.addEventListener("speakerschanged", (event) => {
       for (const { identity } of /** @type {import("../sdk/index.js").SpeakersEvent} */ (event).speakers) this.#lastSpoke.set(identity, performance.now());
@@ -165,15 +165,21 @@ export class Call {
   }
 
   /**
-   * @param {Participant} participant
+   * @param {import("../sdk/index.js").ParticipantEvent} event
    * @param {"joined" | "left"} what
    */
-  #told(participant, what) {
+  #told({ participant, reason }, what) {
+    this.#refresh();
+    // Somebody who rejoins has not gone anywhere.
+    if (reason === "replaced") return void this.#rejoining.add(participant.identity);
+    if (what === "joined" && this.#rejoining.delete(participant.identity)) return;
     const text = `${participant.name} ${what}`;
     if ((this.#room?.participants.length ?? 0) <= TOAST_PEOPLE) this.#view.toast({ text });
     else announce(text);
-    this.#refresh();
   }
+
+  /** Who was replaced by a newer session of the same person, which is about to show. @type {Set<string>} */
+  #rejoining = new Set();
 
   /** @param {import("../sdk/index.js").StateChangeEvent} event */
   #stateChanged({ state, error, retryInMs, attempt = 0 }) {
