@@ -37,14 +37,15 @@ impl Router {
         let Some(track) = self.tracks.get_mut(key) else { return };
         if let Some(kind) = track.payload(header.payload_type).copied() {
             let generation = track.generation;
-            let Some(placed) = track.place(now, &header, kind.nack) else {
+            let asks = kind.nack && !track.slots.is_empty();
+            let Some(placed) = track.place(now, &header, asks) else {
                 self.counters.rtp_duplicate += 1;
                 return;
             };
             let ticks = self.clock.ticks(now, kind.clock_rate);
             track.count(now, ticks, header.timestamp);
             if let Some(due) = track.nacks.deadline() {
-                self.timers.at(due);
+                self.timers.nack_at(due);
             }
             let has_lost_its_way = placed.is_outage || track.generation != generation;
             if has_lost_its_way && track.kind() == MediaKind::Video && !track.slots.is_empty() {
@@ -110,13 +111,11 @@ impl Router {
         if let Some(meter) = track.meter.as_mut().filter(|_| placed.is_newest && !track.is_muted) {
             let level = extensions.audio_level.and_then(|level| AudioLevel::parse(&level));
             if meter.handle_packet(now, level, payload.len()) {
-                self.timers.at(now);
+                self.timers.handle_voice(now);
             }
         }
-        let is_news = placed.is_newest && !payload.is_empty() && track.active != Some(kind.payload_type);
-        if is_news {
-            track.active = Some(kind.payload_type);
-        }
+        let is_news =
+            placed.is_newest && !payload.is_empty() && track.handle_payload_type(now, kind.payload_type);
         let incoming = Incoming {
             track: key,
             generation: track.generation,

@@ -14,6 +14,13 @@ pub(crate) struct TrackKey(Key);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SlotKey(Key);
 
+impl TrackKey {
+    /// The place in the table, for lists that lie beside it.
+    pub(crate) fn index(self) -> usize {
+        self.0.index as usize
+    }
+}
+
 /// Index and serial number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Key {
@@ -92,9 +99,15 @@ impl<K: TypedKey, T> Table<K, T> {
         })
     }
 
-    /// Copies the keys into a buffer, so that the table can be changed while walking them.
-    pub(crate) fn keys(&self) -> Vec<K> {
-        self.iter().map(|(key, _)| key).collect()
+    /// All keys lie at indices below this.
+    pub(crate) fn end(&self) -> usize {
+        self.entries.iter().next_back().map_or(0, |(index, _)| index + 1)
+    }
+
+    /// The key of what lies at an index, so that the table can be changed while walking it.
+    pub(crate) fn key_at(&self, index: usize) -> Option<K> {
+        let (serial, _) = self.entries.get(index)?;
+        Some(K::from_key(Key { index: index as u32, serial: *serial }))
     }
 
     pub(crate) fn len(&self) -> usize {

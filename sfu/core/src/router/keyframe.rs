@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 /// Between two requests of which the first was answered. A keyframe is several times the size of another frame, so a
 /// subscriber with a bad path must not be able to make the publisher send little else.
 const ANSWERED_INTERVAL: Duration = Duration::from_millis(500);
+/// The same for somebody who has nothing to look at yet, or whose path changed.
+const NEWCOMER_INTERVAL: Duration = Duration::from_millis(150);
 /// Between two requests of which the first was not answered (yet): it or the keyframe was lost.
 const RETRY_INTERVAL: Duration = Duration::from_millis(300);
 /// After this many unanswered requests the publisher is taken for silent and asked less often.
@@ -16,6 +18,8 @@ const SLOW_INTERVAL: Duration = Duration::from_secs(2);
 #[derive(Debug, Default)]
 pub(crate) struct KeyframeRequests {
     is_wanted: bool,
+    /// By a newcomer.
+    is_wanted_soon: bool,
     last: Option<Instant>,
     /// Requests since the last keyframe.
     unanswered: u32,
@@ -27,15 +31,22 @@ impl KeyframeRequests {
         self.is_wanted = true;
     }
 
+    /// The same for somebody who sees nothing until then.
+    pub(crate) fn want_soon(&mut self) {
+        self.is_wanted = true;
+        self.is_wanted_soon = true;
+    }
+
     /// A keyframe has begun to arrive: it serves all who have asked so far.
     pub(crate) fn handle_keyframe(&mut self) {
-        self.is_wanted = false;
+        self.cancel();
         self.unanswered = 0;
     }
 
     /// Nobody is left who would want one.
     pub(crate) fn cancel(&mut self) {
         self.is_wanted = false;
+        self.is_wanted_soon = false;
     }
 
     /// Takes note of a change of path: what was asked before is likely lost.
@@ -61,6 +72,7 @@ impl KeyframeRequests {
     pub(crate) fn deadline(&self, round_trip: Duration) -> Option<Instant> {
         let last = self.last.filter(|_| self.is_wanted)?;
         let interval = match self.unanswered {
+            0 if self.is_wanted_soon => NEWCOMER_INTERVAL,
             0 => ANSWERED_INTERVAL,
             1..QUICK_TRIES => RETRY_INTERVAL.max(round_trip.min(SLOW_INTERVAL)),
             _ => SLOW_INTERVAL,
@@ -105,6 +117,18 @@ mod tests {
         assert_eq!(requests.deadline(RTT), Some(now + ms(500)));
         assert!(!requests.poll(now + ms(499), RTT));
         assert!(requests.poll(now + ms(500), RTT));
+    }
+
+    #[test]
+    fn newcomers_wait_less() {
+        let now = Instant::now();
+        let mut requests = KeyframeRequests::default();
+        requests.want();
+        assert!(requests.poll(now, RTT));
+        requests.handle_keyframe();
+        requests.want_soon();
+        assert!(!requests.poll(now + ms(149), RTT));
+        assert!(requests.poll(now + ms(150), RTT));
     }
 
     #[test]

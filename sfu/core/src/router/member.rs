@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use patchbay_protocol::{ParticipantNumber, TransportId};
 use patchbay_wire::rtp::Ssrc;
 
+use super::forwarder::Forwarder;
 use super::key::{SlotKey, TrackKey};
 use super::speaker::Assignment;
 use super::track::PublisherClock;
@@ -12,6 +13,8 @@ use crate::TransportKey;
 
 /// SSRCs one transport may use. A camera with three encodings takes six.
 const MAX_BINDINGS: usize = 128;
+/// Slots whose numbers are remembered after their end: more than a transport may have at a time.
+const MAX_RETIRED: usize = 256;
 /// A round trip before anything was measured.
 const FIRST_ROUND_TRIP: Duration = Duration::from_millis(100);
 /// Longest round trip that is believed.
@@ -35,6 +38,8 @@ pub(crate) struct Member {
     pub(crate) report_due: Option<Instant>,
     pub(crate) heard: Assignment,
     pub(crate) seen: Assignment,
+    /// Forwarders of slots that are gone, for when their SSRC returns.
+    retired: Vec<Forwarder>,
 }
 
 impl Member {
@@ -53,7 +58,24 @@ impl Member {
             report_due: None,
             heard: Assignment::default(),
             seen: Assignment::default(),
+            retired: Vec::new(),
         }
+    }
+
+    /// Keeps the numbers of a slot that is gone.
+    pub(crate) fn retire(&mut self, forwarder: Option<Forwarder>) {
+        let Some(mut forwarder) = forwarder else { return };
+        forwarder.retire();
+        if self.retired.len() >= MAX_RETIRED {
+            self.retired.remove(0);
+        }
+        self.retired.push(forwarder);
+    }
+
+    /// Takes back what a slot of this SSRC left.
+    pub(crate) fn revive(&mut self, ssrc: Ssrc) -> Option<Forwarder> {
+        let at = self.retired.iter().position(|forwarder| forwarder.ssrc == ssrc)?;
+        Some(self.retired.remove(at))
     }
 }
 

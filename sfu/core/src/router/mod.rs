@@ -15,6 +15,10 @@
 //! - A video slot changes over with the first packet of a keyframe, and shows the old source until then.
 //! - Nothing is sent again but as RTX (RFC 4588): under AES-GCM a packet must not be encrypted twice.
 //! - In the steady state a packet allocates nothing.
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
+)]
 
 mod clock;
 mod codec;
@@ -38,10 +42,10 @@ mod subscriber;
 mod timer;
 mod track;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
-use patchbay_protocol::{ParticipantNumber, TransportId};
+use patchbay_protocol::{ParticipantNumber, TrackId, TransportId};
 use patchbay_wire::rtcp::ReportBlock;
 use patchbay_wire::rtp::{SequenceNumber, Ssrc};
 
@@ -54,7 +58,7 @@ use data::DataRelay;
 use key::{MemberKey, SlotKey, Table, TrackKey};
 use member::Member;
 use slot::Slot;
-use speaker::{Candidate, SpeakerNotice};
+use speaker::{Candidates, SpeakerNotice};
 use timer::Timers;
 use track::Track;
 
@@ -72,7 +76,10 @@ pub struct Router {
     members: Table<MemberKey, Member>,
     /// By transport, sorted.
     by_transport: Vec<(TransportKey, MemberKey)>,
+    /// By participant, sorted.
+    by_participant: Vec<(ParticipantNumber, MemberKey)>,
     tracks: Table<TrackKey, Track>,
+    by_track_id: BTreeMap<TrackId, TrackKey>,
     slots: Table<SlotKey, Slot>,
     data: DataRelay,
     notice: SpeakerNotice,
@@ -90,8 +97,8 @@ struct Scratch {
     rtcp: Vec<u8>,
     missing: Vec<SequenceNumber>,
     blocks: Vec<ReportBlock>,
-    voices: Vec<Candidate>,
-    faces: Vec<Candidate>,
+    voices: Candidates,
+    faces: Candidates,
 }
 
 impl Router {
@@ -103,7 +110,9 @@ impl Router {
             seed,
             members: Table::new(),
             by_transport: Vec::new(),
+            by_participant: Vec::new(),
             tracks: Table::new(),
+            by_track_id: BTreeMap::new(),
             slots: Table::new(),
             data: DataRelay::default(),
             notice: SpeakerNotice::default(),
@@ -132,6 +141,8 @@ impl Router {
         if let Err(at) = self.by_transport.binary_search_by_key(&transport, |(known, _)| *known) {
             let member = self.members.insert(Member::new(transport, id, participant));
             self.by_transport.insert(at, (transport, member));
+            let at = self.by_participant.partition_point(|known| *known < (participant, member));
+            self.by_participant.insert(at, (participant, member));
         }
     }
 
@@ -139,6 +150,7 @@ impl Router {
     pub fn detach(&mut self, now: Instant, transport: TransportKey, out: &mut impl Egress) {
         let Some(key) = self.member_key(transport) else { return };
         self.by_transport.retain(|(known, _)| *known != transport);
+        self.by_participant.retain(|(_, known)| *known != key);
         self.data.remove(transport);
         if let Some(member) = self.members.remove(key) {
             for slot in member.slots {

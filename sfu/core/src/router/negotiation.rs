@@ -62,14 +62,13 @@ impl Router {
             });
             let track = match known {
                 Some(at) => gone.swap_remove(at),
-                None => self.tracks.insert(Track::new(
-                    publication.track,
-                    key,
-                    participant,
-                    publication.mid.clone(),
-                    publication.source,
-                    section,
-                )),
+                None => {
+                    let (mid, source) = (publication.mid.clone(), publication.source);
+                    let track = Track::new(publication.track, key, participant, mid, source, section);
+                    let track = self.tracks.insert(track);
+                    self.by_track_id.insert(publication.track, track);
+                    track
+                }
             };
             if let Some(track) = self.tracks.get_mut(track) {
                 track.renegotiate(section);
@@ -104,7 +103,7 @@ impl Router {
             let slot = match known {
                 Some(at) => gone.swap_remove(at),
                 None => {
-                    let first = FirstNumbers(self.draw());
+                    let forwarder = self.forwarder(key, ssrc, rtx_ssrc, kind);
                     self.slots.insert(Slot {
                         owner: key,
                         to,
@@ -117,7 +116,7 @@ impl Router {
                         target: None,
                         reported: None,
                         is_connected,
-                        forwarder: Forwarder::new(ssrc, rtx_ssrc, kind == MediaKind::Audio, first),
+                        forwarder,
                         report_due: None,
                     })
                 }
@@ -132,7 +131,10 @@ impl Router {
             kept.push(slot);
         }
         for slot in gone {
-            self.remove_slot(slot);
+            let retired = self.remove_slot(slot);
+            if let Some(member) = self.members.get_mut(key) {
+                member.retire(retired);
+            }
         }
         if let Some(member) = self.members.get_mut(key) {
             member.slots = kept;
@@ -142,6 +144,9 @@ impl Router {
     /// Removes a track from everything but its owner's list.
     pub(super) fn remove_track(&mut self, key: TrackKey) {
         let Some(track) = self.tracks.remove(key) else { return };
+        if self.by_track_id.get(&track.id) == Some(&key) {
+            self.by_track_id.remove(&track.id);
+        }
         for slot in track.slots {
             if let Some(slot) = self.slots.get_mut(slot) {
                 slot.forwarder.remove(key);
@@ -154,13 +159,28 @@ impl Router {
         }
     }
 
+    /// The forwarder of a new slot. If its SSRC was in use before on this transport, its numbers go on: under AES-GCM none
+    /// of them may be used again.
+    fn forwarder(
+        &mut self,
+        key: MemberKey,
+        ssrc: Ssrc,
+        rtx_ssrc: Option<Ssrc>,
+        kind: MediaKind,
+    ) -> Forwarder {
+        let first = FirstNumbers(self.draw());
+        let retired = self.members.get_mut(key).and_then(|member| member.revive(ssrc));
+        retired.unwrap_or_else(|| Forwarder::new(ssrc, rtx_ssrc, kind == MediaKind::Audio, first))
+    }
+
     /// Removes a slot from everything but its owner's list.
-    pub(super) fn remove_slot(&mut self, key: SlotKey) {
-        let Some(slot) = self.slots.remove(key) else { return };
+    pub(super) fn remove_slot(&mut self, key: SlotKey) -> Option<Forwarder> {
+        let slot = self.slots.remove(key)?;
         let feeds = [slot.forwarder.current(), slot.forwarder.pending()];
         for track in feeds.into_iter().flatten().map(|feed| feed.track) {
             self.release(key, track);
         }
+        Some(slot.forwarder)
     }
 }
 

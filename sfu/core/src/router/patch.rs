@@ -2,13 +2,16 @@
 
 use std::time::Instant;
 
-use patchbay_protocol::{MediaKind, Mid, SlotPause, SlotSource, SlotState, Source, TrackId};
+use patchbay_protocol::{
+    MediaKind, Mid, ParticipantNumber, SlotPause, SlotSource, SlotState, Source, TrackId,
+};
 
 use super::codec::match_payloads;
 use super::forwarder::Feed;
 use super::key::{MemberKey, SlotKey, TrackKey};
 use super::slot::Slot;
 use super::speaker::{Candidate, Policy};
+use super::track::Track;
 use super::{Router, RouterEvent};
 use crate::{Egress, TransportKey};
 
@@ -47,9 +50,8 @@ impl Router {
 
     /// A track was muted by its owner, or no longer is. Returns false if there is no such track.
     pub fn set_muted(&mut self, now: Instant, track: TrackId, muted: bool, out: &mut impl Egress) -> bool {
-        let Some((_, track)) = self.tracks.iter_mut().find(|(_, known)| known.id == track) else {
-            return false;
-        };
+        let key = self.by_track_id.get(&track).copied();
+        let Some(track) = key.and_then(|key| self.tracks.get_mut(key)) else { return false };
         if track.is_muted != muted {
             track.set_muted(muted);
             self.repatch(now, out);
@@ -62,8 +64,10 @@ impl Router {
         self.timers.touch(now);
         self.resize_assignments();
         self.assign_speakers(now);
-        for slot in self.slots.keys() {
-            self.repatch_slot(slot);
+        for index in 0..self.slots.end() {
+            if let Some(slot) = self.slots.key_at(index) {
+                self.repatch_slot(slot);
+            }
         }
         self.poll_keyframes(now, out);
     }
@@ -71,8 +75,10 @@ impl Router {
     /// Assigns speakers anew, and resolves the slots that follow them if that changed anything.
     pub(super) fn repatch_speakers(&mut self, now: Instant, out: &mut impl Egress) {
         if self.assign_speakers(now) {
-            for slot in self.slots.keys() {
-                if self.slots.get(slot).is_some_and(|slot| slot.rank().is_some()) {
+            for index in 0..self.slots.end() {
+                let key = self.slots.key_at(index);
+                let follows = |key: &SlotKey| self.slots.get(*key).is_some_and(|slot| slot.rank().is_some());
+                if let Some(slot) = key.filter(follows) {
                     self.repatch_slot(slot);
                 }
             }
@@ -132,14 +138,11 @@ impl Router {
     }
 
     fn resolve(&self, slot: &Slot) -> Resolution {
-        let find = |is_it: &dyn Fn(&super::Track) -> bool| {
-            self.tracks.iter().find(|(_, track)| is_it(track)).map(|(key, _)| key)
-        };
         let key = match slot.source {
             None => return Resolution { track: None, paused: None },
-            Some(SlotSource::Track { track: id }) => find(&|track| track.id == id),
+            Some(SlotSource::Track { track }) => self.by_track_id.get(&track).copied(),
             Some(SlotSource::Participant { participant, source }) => {
-                find(&|track| track.participant == participant && track.source == source)
+                self.track_by_source(participant, source)
             }
             Some(SlotSource::Speaker { .. }) => {
                 self.members.get(slot.owner).zip(slot.rank()).and_then(|(member, rank)| match slot.kind {
@@ -182,7 +185,7 @@ impl Router {
                 if let Some(track) = self.tracks.get_mut(target) {
                     slot.forwarder.prepare(Feed::new(target, match_payloads(&track.payloads, &slot.section)));
                     if slot.is_connected && track.kind() == MediaKind::Video {
-                        track.keyframes.want();
+                        track.keyframes.want_soon();
                     }
                 }
             }
@@ -226,24 +229,34 @@ impl Router {
                 _ => {}
             }
         }
-        voices.sort_unstable_by(|a, b| Policy::LoudestNow.compare(a, b));
-        faces.sort_unstable_by(|a, b| Policy::MostRecent.compare(a, b));
+        voices.sort(Policy::LoudestNow);
+        faces.sort(Policy::MostRecent);
         let mut has_changed = false;
         for (_, member) in self.members.iter_mut() {
-            has_changed |= member.heard.update(now, member.participant, Policy::LoudestNow, &voices);
-            has_changed |= member.seen.update(now, member.participant, Policy::MostRecent, &faces);
+            has_changed |= member.heard.update(now, member.participant, &voices);
+            has_changed |= member.seen.update(now, member.participant, &faces);
         }
         self.scratch.voices = voices;
         self.scratch.faces = faces;
         has_changed
     }
 
-    fn microphone(&self, member: MemberKey) -> Option<&super::Track> {
-        let tracks = self.members.get(member)?.tracks.iter().filter_map(|track| self.tracks.get(*track));
-        tracks.into_iter().find(|track| track.source == Source::Microphone)
+    fn track_by_source(&self, participant: ParticipantNumber, source: Source) -> Option<TrackKey> {
+        let at = self.by_participant.partition_point(|(known, _)| *known < participant);
+        let members = self.by_participant.get(at..)?.iter().take_while(|(known, _)| *known == participant);
+        members.filter_map(|(_, member)| self.track_of_member(*member, source)).next()
     }
 
-    fn candidate(&self, key: TrackKey, track: &super::Track, microphone: Option<&super::Track>) -> Candidate {
+    fn track_of_member(&self, member: MemberKey, source: Source) -> Option<TrackKey> {
+        let mut tracks = self.members.get(member)?.tracks.iter().copied();
+        tracks.find(|key| self.tracks.get(*key).is_some_and(|track| track.source == source))
+    }
+
+    fn microphone(&self, member: MemberKey) -> Option<&Track> {
+        self.track_of_member(member, Source::Microphone).and_then(|key| self.tracks.get(key))
+    }
+
+    fn candidate(&self, key: TrackKey, track: &Track, microphone: Option<&Track>) -> Candidate {
         let meter = microphone.and_then(|microphone| microphone.meter.as_ref());
         Candidate {
             participant: track.participant,

@@ -22,7 +22,7 @@ impl Router {
             let Some(track) = self.tracks.get_mut(key) else { continue };
             if track.kind() == MediaKind::Video && !track.slots.is_empty() {
                 track.keyframes.restart();
-                track.keyframes.want();
+                track.keyframes.want_soon();
                 self.poll_keyframe(now, key, out);
             }
         }
@@ -30,8 +30,10 @@ impl Router {
 
     /// Sends all keyframe requests that are due.
     pub(super) fn poll_keyframes(&mut self, now: Instant, out: &mut impl Egress) {
-        for key in self.tracks.keys() {
-            self.poll_keyframe(now, key, out);
+        for index in 0..self.tracks.end() {
+            if let Some(key) = self.tracks.key_at(index) {
+                self.poll_keyframe(now, key, out);
+            }
         }
     }
 
@@ -71,7 +73,7 @@ impl Router {
                 .poll(now, member.round_trip.get(), |sequence| missing.push(SequenceNumber(sequence as u16)));
             self.counters.rtp_given_up += given_up as u64;
             if let Some(due) = track.nacks.deadline() {
-                self.timers.at(due);
+                self.timers.nack_at(due);
             }
             if missing.is_empty() || !member.is_connected {
                 continue;

@@ -14,8 +14,10 @@ const IDLE_TICK: Duration = Duration::from_millis(500);
 pub(super) struct Timers {
     /// The next look at levels, keyframe requests and reports.
     tick: Option<Instant>,
-    /// Something that can't wait for it: a NACK, or a voice that begins.
-    urgent: Option<Instant>,
+    /// The next NACK.
+    nack: Option<Instant>,
+    /// A voice began, and should be heard at once.
+    voice: Option<Instant>,
     is_active: bool,
 }
 
@@ -30,22 +32,30 @@ impl Timers {
         }
     }
 
-    /// Something is due at that time.
-    pub(super) fn at(&mut self, due: Instant) {
-        self.urgent = Some(self.urgent.map_or(due, |urgent| urgent.min(due)));
+    /// A NACK is due at that time.
+    #[inline]
+    pub(super) fn nack_at(&mut self, due: Instant) {
+        self.nack = Some(self.nack.map_or(due, |nack| nack.min(due)));
+    }
+
+    /// Somebody began to speak.
+    pub(super) fn handle_voice(&mut self, now: Instant) {
+        self.voice = Some(now);
     }
 }
 
 impl Router {
     /// When [`Router::handle_timeout`] wants to be called.
     pub fn deadline(&self) -> Option<Instant> {
-        self.timers.tick.into_iter().chain(self.timers.urgent).min()
+        [self.timers.tick, self.timers.nack, self.timers.voice].into_iter().flatten().min()
     }
 
     /// Does what is due: NACKs, speakers, keyframe requests, reports.
     pub fn handle_timeout(&mut self, now: Instant, out: &mut impl Egress) {
-        if self.timers.urgent.take_if(|due| *due <= now).is_some() {
+        if self.timers.nack.take_if(|due| *due <= now).is_some() {
             self.poll_nacks(now, out);
+        }
+        if self.timers.voice.take_if(|due| *due <= now).is_some() {
             self.repatch_speakers(now, out);
         }
         if self.timers.tick.take_if(|due| *due <= now).is_none() {
@@ -68,7 +78,7 @@ impl Router {
                 meter.handle_timeout(now);
             }
         }
-        let speaking = self.scratch.voices.iter().filter(|voice| voice.speaking_since.is_some());
+        let speaking = self.scratch.voices.list().iter().filter(|voice| voice.speaking_since.is_some());
         if let Some(speakers) = self.notice.update(now, speaking.map(|voice| voice.participant)) {
             self.events.push_back(RouterEvent::Speakers(speakers));
         }

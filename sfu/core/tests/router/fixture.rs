@@ -15,29 +15,28 @@ use patchbay_sfu_core::{ChannelKey, DataMessage, Egress, OutgoingRtp, TransportK
 use patchbay_wire::rtcp::{self, RtcpPacket};
 use patchbay_wire::rtp::{ExtensionId, PayloadType, RtpFields, RtpTimestamp, SequenceNumber, Ssrc};
 
-pub const OPUS: u8 = 111;
-pub const VP8: u8 = 96;
-pub const VP8_RTX: u8 = 97;
-pub const H264: u8 = 102;
-pub const H264_RTX: u8 = 103;
-pub const LEVEL_ID: u8 = 2;
+pub(crate) const OPUS: u8 = 111;
+pub(crate) const VP8: u8 = 96;
+pub(crate) const VP8_RTX: u8 = 97;
+pub(crate) const H264: u8 = 102;
+pub(crate) const LEVEL_ID: u8 = 2;
 
 /// One media section of a member's offer.
 #[derive(Clone)]
-pub struct Section {
-    pub mid: &'static str,
-    pub source: Source,
-    pub publishes: bool,
-    pub codecs: Vec<u8>,
-    pub has_level: bool,
+pub(crate) struct Section {
+    pub(crate) mid: &'static str,
+    pub(crate) source: Source,
+    pub(crate) publishes: bool,
+    pub(crate) codecs: Vec<u8>,
+    pub(crate) has_level: bool,
 }
 
-pub fn publish(mid: &'static str, source: Source) -> Section {
+pub(crate) fn publish(mid: &'static str, source: Source) -> Section {
     let codecs = if is_audio(source) { vec![OPUS] } else { vec![VP8, H264] };
     Section { mid, source, publishes: true, codecs, has_level: true }
 }
 
-pub fn slot(mid: &'static str, source: Source) -> Section {
+pub(crate) fn slot(mid: &'static str, source: Source) -> Section {
     Section { publishes: false, ..publish(mid, source) }
 }
 
@@ -47,22 +46,22 @@ fn is_audio(source: Source) -> bool {
 
 /// What left the router for a slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rtp {
-    pub to: TransportKey,
-    pub ssrc: u32,
-    pub payload_type: u8,
-    pub sequence: u64,
-    pub timestamp: u32,
-    pub marker: bool,
-    pub csrc: Option<u32>,
-    pub extensions: Vec<(u8, Vec<u8>)>,
-    pub payload: Vec<u8>,
+pub(crate) struct Rtp {
+    pub(crate) to: TransportKey,
+    pub(crate) ssrc: u32,
+    pub(crate) payload_type: u8,
+    pub(crate) sequence: u64,
+    pub(crate) timestamp: u32,
+    pub(crate) marker: bool,
+    pub(crate) csrc: Option<u32>,
+    pub(crate) extensions: Vec<(u8, Vec<u8>)>,
+    pub(crate) payload: Vec<u8>,
 }
 
 #[derive(Default)]
-pub struct Recorder {
-    pub rtp: Vec<Rtp>,
-    pub rtcp: Vec<(TransportKey, Vec<u8>)>,
+pub(crate) struct Recorder {
+    pub(crate) rtp: Vec<Rtp>,
+    pub(crate) rtcp: Vec<(TransportKey, Vec<u8>)>,
     used: BTreeSet<(TransportKey, u32, u64)>,
 }
 
@@ -98,34 +97,34 @@ impl Egress for Recorder {
 
 /// A stream a member sends.
 #[derive(Debug, Clone)]
-pub struct Stream {
-    pub from: TransportKey,
-    pub ssrc: u32,
-    pub payload_type: u8,
-    pub sequence: u16,
-    pub timestamp: u32,
-    pub picture: u16,
+pub(crate) struct Stream {
+    pub(crate) from: TransportKey,
+    pub(crate) ssrc: u32,
+    pub(crate) payload_type: u8,
+    pub(crate) sequence: u16,
+    pub(crate) timestamp: u32,
+    pub(crate) picture: u16,
     pub tl0: u8,
-    pub level: Option<u8>,
-    pub mid: &'static str,
+    pub(crate) level: Option<u8>,
+    pub(crate) mid: &'static str,
 }
 
-pub struct Harness {
-    pub router: Router,
-    pub now: Instant,
-    pub out: Recorder,
+pub(crate) struct Harness {
+    pub(crate) router: Router,
+    pub(crate) now: Instant,
+    pub(crate) out: Recorder,
     next_track: u32,
 }
 
 impl Harness {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let now = Instant::now();
         let router = Router::new(now, 1_700_000_000_000_000_000, 42);
         Self { router, now, out: Recorder::default(), next_track: 1 }
     }
 
     /// Adds a member, connected; participant and transport have the number `who`.
-    pub fn join(&mut self, who: u32, sections: &[Section]) -> Vec<Publication> {
+    pub(crate) fn join(&mut self, who: u32, sections: &[Section]) -> Vec<Publication> {
         let key = TransportKey(who);
         self.router.attach(self.now, key, TransportId(u64::from(who)), ParticipantNumber(who));
         let publications = self.publications(sections);
@@ -134,7 +133,7 @@ impl Harness {
         publications
     }
 
-    pub fn publications(&mut self, sections: &[Section]) -> Vec<Publication> {
+    pub(crate) fn publications(&mut self, sections: &[Section]) -> Vec<Publication> {
         let mut publications = Vec::new();
         for section in sections.iter().filter(|section| section.publishes) {
             publications.push(Publication {
@@ -148,7 +147,7 @@ impl Harness {
         publications
     }
 
-    pub fn negotiate(
+    pub(crate) fn negotiate(
         &mut self,
         who: u32,
         sections: &[Section],
@@ -159,12 +158,12 @@ impl Harness {
         self.router.apply(self.now, TransportKey(who), &negotiated, publications, slots, &mut self.out);
     }
 
-    pub fn set(&mut self, who: u32, mid: &str, source: Option<SlotSource>) {
+    pub(crate) fn set(&mut self, who: u32, mid: &str, source: Option<SlotSource>) {
         let mid = Mid::from(mid);
         assert!(self.router.set_slot(self.now, TransportKey(who), &mid, source, &mut self.out));
     }
 
-    pub fn show(&mut self, who: u32, mid: &str, participant: u32, source: Source) {
+    pub(crate) fn show(&mut self, who: u32, mid: &str, participant: u32, source: Source) {
         self.set(
             who,
             mid,
@@ -172,24 +171,24 @@ impl Harness {
         );
     }
 
-    pub fn speaker(&mut self, who: u32, mid: &str, speaker: u8) {
+    pub(crate) fn speaker(&mut self, who: u32, mid: &str, speaker: u8) {
         self.set(who, mid, Some(SlotSource::Speaker { speaker }));
     }
 
-    pub fn send(&mut self, stream: &Stream, marker: bool, payload: &[u8]) {
+    pub(crate) fn send(&mut self, stream: &Stream, marker: bool, payload: &[u8]) {
         let packet = stream.packet(marker, payload);
         self.router.handle_rtp(self.now, stream.from, &packet, &mut self.out);
     }
 
     /// Sends one packet of sound and moves the stream on.
-    pub fn speak(&mut self, stream: &mut Stream) {
+    pub(crate) fn speak(&mut self, stream: &mut Stream) {
         self.send(stream, false, &[0x78; 60]);
         stream.sequence = stream.sequence.wrapping_add(1);
         stream.timestamp = stream.timestamp.wrapping_add(960);
     }
 
     /// Sends one VP8 frame of `packets` packets and moves the stream on.
-    pub fn frame(&mut self, stream: &mut Stream, keyframe: bool, packets: u16) {
+    pub(crate) fn frame(&mut self, stream: &mut Stream, keyframe: bool, packets: u16) {
         for at in 0..packets {
             self.send(stream, at + 1 == packets, &stream.vp8(keyframe, at == 0));
             stream.sequence = stream.sequence.wrapping_add(1);
@@ -197,7 +196,7 @@ impl Harness {
         stream.next_frame();
     }
 
-    pub fn wait(&mut self, ms: u64) {
+    pub(crate) fn wait(&mut self, ms: u64) {
         let until = self.now + Duration::from_millis(ms);
         while let Some(due) = self.router.deadline().filter(|due| *due <= until) {
             self.now = self.now.max(due);
@@ -208,33 +207,33 @@ impl Harness {
         self.now = until;
     }
 
-    pub fn rtcp(&mut self, from: u32, write: impl FnOnce(&mut Vec<u8>)) {
+    pub(crate) fn rtcp(&mut self, from: u32, write: impl FnOnce(&mut Vec<u8>)) {
         let mut compound = Vec::new();
         write(&mut compound);
         self.router.handle_rtcp(self.now, TransportKey(from), &compound, &mut self.out);
     }
 
-    pub fn nack(&mut self, from: u32, ssrc: u32, sequences: &[u64]) {
+    pub(crate) fn nack(&mut self, from: u32, ssrc: u32, sequences: &[u64]) {
         let lost = sequences.iter().map(|sequence| SequenceNumber(*sequence as u16));
         self.rtcp(from, |out| rtcp::write_nack(Ssrc(9), Ssrc(ssrc), lost, out));
     }
 
-    pub fn pli(&mut self, from: u32, ssrc: u32) {
+    pub(crate) fn pli(&mut self, from: u32, ssrc: u32) {
         self.rtcp(from, |out| rtcp::write_pli(Ssrc(9), Ssrc(ssrc), out));
     }
 
-    pub fn taken(&mut self) -> Vec<Rtp> {
+    pub(crate) fn taken(&mut self) -> Vec<Rtp> {
         std::mem::take(&mut self.out.rtp)
     }
 
     /// What went to one slot of a member since the last look at RTP.
-    pub fn slot(&self, who: u32, mid: &str) -> Vec<Rtp> {
+    pub(crate) fn slot(&self, who: u32, mid: &str) -> Vec<Rtp> {
         let ssrc = slot_ssrc(who, mid);
         self.out.rtp.iter().filter(|packet| packet.ssrc == ssrc).cloned().collect()
     }
 
     /// Keyframe requests a publisher got since the last look, by SSRC.
-    pub fn keyframe_requests(&mut self, who: u32) -> Vec<u32> {
+    pub(crate) fn keyframe_requests(&mut self, who: u32) -> Vec<u32> {
         let mut found = Vec::new();
         self.out.rtcp.retain(|(to, compound)| {
             let plis: Vec<u32> = rtcp::packets(compound)
@@ -250,7 +249,7 @@ impl Harness {
     }
 
     /// The latest state of each slot that events told of, by transport and mid.
-    pub fn states(&mut self) -> Vec<(u64, String, SlotState)> {
+    pub(crate) fn states(&mut self) -> Vec<(u64, String, SlotState)> {
         let mut states = Vec::new();
         while let Some(event) = self.router.poll_event() {
             if let RouterEvent::SlotChanged { transport, mid, state } = event {
@@ -261,7 +260,7 @@ impl Harness {
     }
 
     /// The one slot event there should be.
-    pub fn state(&mut self) -> SlotState {
+    pub(crate) fn state(&mut self) -> SlotState {
         let states = self.states();
         assert_eq!(states.len(), 1, "{states:?}");
         states[0].2
@@ -269,11 +268,11 @@ impl Harness {
 }
 
 impl Stream {
-    pub fn audio(from: u32, level: Option<u8>) -> Self {
+    pub(crate) fn audio(from: u32, level: Option<u8>) -> Self {
         Self { payload_type: OPUS, level, mid: "a", ..Self::video(from) }.with_ssrc(from * 1_000 + 1)
     }
 
-    pub fn video(from: u32) -> Self {
+    pub(crate) fn video(from: u32) -> Self {
         Self {
             from: TransportKey(from),
             ssrc: from * 1_000 + 2,
@@ -287,17 +286,17 @@ impl Stream {
         }
     }
 
-    pub fn with_ssrc(self, ssrc: u32) -> Self {
+    pub(crate) fn with_ssrc(self, ssrc: u32) -> Self {
         Self { ssrc, ..self }
     }
 
-    pub fn next_frame(&mut self) {
+    pub(crate) fn next_frame(&mut self) {
         self.timestamp = self.timestamp.wrapping_add(3_000);
         self.picture = (self.picture + 1) & 0x7fff;
         self.tl0 = self.tl0.wrapping_add(1);
     }
 
-    pub fn packet(&self, marker: bool, payload: &[u8]) -> Vec<u8> {
+    pub(crate) fn packet(&self, marker: bool, payload: &[u8]) -> Vec<u8> {
         let fields = RtpFields {
             marker,
             payload_type: PayloadType(self.payload_type),
@@ -318,7 +317,7 @@ impl Stream {
     }
 
     /// A VP8 payload as libwebrtc sends it.
-    pub fn vp8(&self, keyframe: bool, is_first: bool) -> Vec<u8> {
+    pub(crate) fn vp8(&self, keyframe: bool, is_first: bool) -> Vec<u8> {
         let [high, low] = (self.picture | 0x8000).to_be_bytes();
         let mut payload = vec![0x80 | u8::from(is_first) << 4, 0xe0, high, low, self.tl0, 0x20];
         payload.push(u8::from(!keyframe));
@@ -327,21 +326,21 @@ impl Stream {
     }
 }
 
-pub fn slot_ssrc(who: u32, mid: &str) -> u32 {
+pub(crate) fn slot_ssrc(who: u32, mid: &str) -> u32 {
     let index = mid.bytes().fold(0u32, |sum, byte| sum * 131 + u32::from(byte));
     0x4000_0000 | who << 20 | index & 0xffff
 }
 
-pub fn rtx_ssrc(who: u32, mid: &str) -> u32 {
+pub(crate) fn rtx_ssrc(who: u32, mid: &str) -> u32 {
     slot_ssrc(who, mid) | 0x2000_0000
 }
 
 /// The descriptor of a payload that was forwarded: picture id and TL0PICIDX.
-pub fn picture(packet: &Rtp) -> (u16, u8) {
+pub(crate) fn picture(packet: &Rtp) -> (u16, u8) {
     (u16::from_be_bytes([packet.payload[2] & 0x7f, packet.payload[3]]), packet.payload[4])
 }
 
-pub fn negotiated(who: u32, sections: &[Section]) -> Vec<NegotiatedSection> {
+pub(crate) fn negotiated(who: u32, sections: &[Section]) -> Vec<NegotiatedSection> {
     let offer = Offer::parse(&offer(sections), &Limits::default()).unwrap();
     let local = LocalDescription {
         session_id: 1,

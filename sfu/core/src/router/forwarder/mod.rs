@@ -165,6 +165,12 @@ impl Forwarder {
         self.sequence.stop();
     }
 
+    /// Ends all sources, and forgets what was sent but not its numbers.
+    pub(crate) fn retire(&mut self) {
+        self.stop();
+        self.sent = SentLog::new(if self.is_audio { AUDIO_SENT } else { VIDEO_SENT });
+    }
+
     /// Ends what comes from one track.
     pub(crate) fn remove(&mut self, track: TrackKey) {
         self.pending.take_if(|feed| feed.track == track);

@@ -28,9 +28,10 @@ pub(crate) struct Candidate {
 }
 
 /// What puts one candidate before another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Policy {
     /// For audio slots.
+    #[default]
     LoudestNow,
     /// For video slots.
     MostRecent,
@@ -69,6 +70,52 @@ impl Policy {
     }
 }
 
+/// All who could be heard, or seen, in a room; the best first.
+#[derive(Debug, Default)]
+pub(crate) struct Candidates {
+    policy: Policy,
+    list: Vec<Candidate>,
+    /// Place in the list by index of the track, from 1; 0 for tracks that are not in it.
+    places: Vec<u32>,
+}
+
+impl Candidates {
+    pub(crate) fn clear(&mut self) {
+        self.list.clear();
+    }
+
+    pub(crate) fn push(&mut self, candidate: Candidate) {
+        self.list.push(candidate);
+    }
+
+    /// Puts them in order, after all were pushed.
+    pub(crate) fn sort(&mut self, policy: Policy) {
+        self.policy = policy;
+        self.list.sort_unstable_by(|a, b| policy.compare(a, b));
+        self.places.fill(0);
+        for (place, candidate) in self.list.iter().enumerate() {
+            let index = candidate.track.index();
+            if index >= self.places.len() {
+                self.places.resize(index + 1, 0);
+            }
+            if let Some(entry) = self.places.get_mut(index) {
+                *entry = place as u32 + 1;
+            }
+        }
+    }
+
+    /// The best first.
+    pub(crate) fn list(&self) -> &[Candidate] {
+        &self.list
+    }
+
+    /// Place in the list, from 0, and the candidate.
+    fn find(&self, track: TrackKey) -> Option<(usize, &Candidate)> {
+        let place = (*self.places.get(track.index())? as usize).checked_sub(1)?;
+        self.list.get(place).filter(|candidate| candidate.track == track).map(|candidate| (place, candidate))
+    }
+}
+
 /// The places of one subscriber: rank 1 is the first.
 #[derive(Debug, Default)]
 pub(crate) struct Assignment {
@@ -93,41 +140,31 @@ impl Assignment {
         self.places.get(usize::from(rank).checked_sub(1)?)?.map(|place| place.track)
     }
 
-    /// Takes the `candidates`, best first, into account. Returns whether anything changed.
-    pub(crate) fn update(
-        &mut self,
-        now: Instant,
-        me: ParticipantNumber,
-        policy: Policy,
-        candidates: &[Candidate],
-    ) -> bool {
+    /// Takes the candidates into account. Returns whether anything changed.
+    pub(crate) fn update(&mut self, now: Instant, me: ParticipantNumber, candidates: &Candidates) -> bool {
         if self.places.is_empty() {
             return false;
         }
         let mut has_changed = self.drop_gone(me, candidates);
         let count = self.places.len();
-        let others = || candidates.iter().filter(|candidate| candidate.participant != me);
-        // The best `count` claimants should have a place.
-        for (rank, newcomer) in others().take(count).enumerate() {
-            if !policy.is_claimant(newcomer) {
+        let others =
+            || candidates.list.iter().enumerate().filter(|(_, candidate)| candidate.participant != me);
+        // Whoever comes before this place in the list is among the best.
+        let limit = others().nth(count).map_or(usize::MAX, |(place, _)| place);
+        for (_, newcomer) in others().take(count) {
+            if !candidates.policy.is_claimant(newcomer) {
                 break;
             }
-            if self.holds(newcomer) {
-                continue;
-            }
-            let best = || others().take(count);
-            if let Some(index) = self.vacancy(now, policy, newcomer, rank, candidates, best) {
+            if !self.holds(newcomer)
+                && let Some(index) = self.vacancy(now, newcomer, candidates, limit)
+            {
                 has_changed |= self.put(now, index, newcomer);
             }
         }
         // Empty places are better filled than not.
-        for candidate in others() {
-            if self.places.iter().all(Option::is_some) {
-                break;
-            }
-            if !self.holds(candidate)
-                && let Some(index) = self.places.iter().position(Option::is_none)
-            {
+        for (_, candidate) in others() {
+            let Some(index) = self.places.iter().position(Option::is_none) else { break };
+            if !self.holds(candidate) {
                 has_changed |= self.put(now, index, candidate);
             }
         }
@@ -135,12 +172,10 @@ impl Assignment {
     }
 
     /// Empties the places of those who left, were muted, or changed their track.
-    fn drop_gone(&mut self, me: ParticipantNumber, candidates: &[Candidate]) -> bool {
+    fn drop_gone(&mut self, me: ParticipantNumber, candidates: &Candidates) -> bool {
         let mut has_changed = false;
         for place in &mut self.places {
-            let is_gone = |held: &mut Place| {
-                held.participant == me || !candidates.iter().any(|candidate| candidate.track == held.track)
-            };
+            let is_gone = |held: &mut Place| held.participant == me || candidates.find(held.track).is_none();
             has_changed |= place.take_if(is_gone).is_some();
         }
         has_changed
@@ -151,28 +186,21 @@ impl Assignment {
     }
 
     /// The place a newcomer may have: an empty one, or that of the worst holder who is not among the best.
-    fn vacancy<'a, I: Iterator<Item = &'a Candidate>>(
+    fn vacancy(
         &self,
         now: Instant,
-        policy: Policy,
         newcomer: &Candidate,
-        _rank: usize,
-        candidates: &[Candidate],
-        best: impl Fn() -> I,
+        candidates: &Candidates,
+        limit: usize,
     ) -> Option<usize> {
         if let Some(empty) = self.places.iter().position(Option::is_none) {
             return Some(empty);
         }
-        let held = |place: &Place| candidates.iter().find(|candidate| candidate.track == place.track);
-        let (index, place, worst) = self
-            .places
-            .iter()
-            .enumerate()
-            .filter_map(|(index, place)| place.as_ref().map(|place| (index, place)))
-            .filter(|(_, place)| !best().any(|candidate| candidate.participant == place.participant))
-            .filter_map(|(index, place)| held(place).map(|candidate| (index, place, candidate)))
-            .max_by(|(_, _, a), (_, _, b)| policy.compare(a, b))?;
-        let may_replace = match policy {
+        let held = self.places.iter().enumerate().filter_map(|(index, place)| Some((index, place.as_ref()?)));
+        let ranked = held.filter_map(|(index, place)| Some((index, place, candidates.find(place.track)?)));
+        let (index, place, (_, worst)) =
+            ranked.filter(|(_, _, (at, _))| *at >= limit).max_by_key(|(_, _, (at, _))| *at)?;
+        let may_replace = match candidates.policy {
             Policy::MostRecent => true,
             Policy::LoudestNow => {
                 worst.speaking_since.is_none()
@@ -234,8 +262,10 @@ mod tests {
         }
 
         fn update(&mut self, me: u32, policy: Policy, assignment: &mut Assignment) -> Vec<u32> {
-            self.candidates.sort_by(|a, b| policy.compare(a, b));
-            assignment.update(self.now, ParticipantNumber(me), policy, &self.candidates);
+            let mut candidates = Candidates::default();
+            self.candidates.iter().for_each(|candidate| candidates.push(*candidate));
+            candidates.sort(policy);
+            assignment.update(self.now, ParticipantNumber(me), &candidates);
             assignment.places.iter().map(|place| place.map_or(0, |place| place.participant.0)).collect()
         }
     }

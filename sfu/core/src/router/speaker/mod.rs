@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use patchbay_protocol::ParticipantNumber;
 
-pub(crate) use assignment::{Assignment, Candidate, Policy};
+pub(crate) use assignment::{Assignment, Candidate, Candidates, Policy};
 pub(crate) use level::{LevelMeter, Loudness};
 
 /// How often levels are looked at. A voice is heard at most this late; a packet of sound lasts 20 ms.

@@ -26,6 +26,8 @@ pub(crate) use sync::{PublisherClock, TrackClock};
 const VIDEO_HISTORY: usize = 1_024;
 /// Packets of audio kept: about 5 s.
 const AUDIO_HISTORY: usize = 256;
+/// A payload type counts for at least this long.
+const MIN_ACTIVE: Duration = Duration::from_millis(200);
 /// Unsigned 16.16 fixed point seconds, as in report blocks.
 const DELAY_UNITS: u128 = 65_536;
 
@@ -46,8 +48,9 @@ pub(crate) struct Track {
     pub(crate) ssrc: Option<Ssrc>,
     /// Counts the streams that were: sequence numbers and timestamps are continuous within one.
     pub(crate) generation: u32,
-    /// The payload type that arrived last.
+    /// The payload type that arrives.
     pub(crate) active: Option<PayloadType>,
+    active_since: Option<Instant>,
     pub(crate) last_packet: Option<Instant>,
     pub(crate) reception: Reception,
     pub(crate) nacks: NackGenerator,
@@ -101,6 +104,7 @@ impl Track {
             ssrc: None,
             generation: 0,
             active: None,
+            active_since: None,
             last_packet: None,
             reception: Reception::default(),
             nacks: NackGenerator::default(),
@@ -154,6 +158,20 @@ impl Track {
     /// The payload that arrives now, or would arrive first.
     pub(crate) fn likely_payload(&self) -> Option<&Payload> {
         self.active.and_then(|active| self.payload(active)).or_else(|| self.payloads.first())
+    }
+
+    /// Takes note of the payload type of a packet. Returns whether it is another than before. One that changes all the
+    /// time is noticed only now and then, as all slots of the room may have to look at it.
+    #[inline]
+    pub(crate) fn handle_payload_type(&mut self, now: Instant, payload_type: PayloadType) -> bool {
+        if self.active == Some(payload_type)
+            || self.active_since.is_some_and(|since| now.saturating_duration_since(since) < MIN_ACTIVE)
+        {
+            return false;
+        }
+        self.active = Some(payload_type);
+        self.active_since = Some(now);
+        true
     }
 
     /// Gives an original packet its place. `None`: a stray number, or a duplicate.
