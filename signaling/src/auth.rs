@@ -196,7 +196,7 @@ mod tests {
 
         let strangers = Keys::parse("c:0123456789abcdef").unwrap();
         assert_eq!(code(&strangers.mint(&claims(now() + 60), None).unwrap()), Err(ErrorCode::TokenInvalid));
-        let other_secret = Keys::parse("a:another secret, long").unwrap();
+        let other_secret = Keys::parse("a:another secret that is long").unwrap();
         assert_eq!(
             code(&other_secret.mint(&claims(now() + 60), None).unwrap()),
             Err(ErrorCode::TokenInvalid)

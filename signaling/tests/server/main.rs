@@ -1,0 +1,8 @@
+//! The real server over real sockets on loopback, with a scripted node in place of an SFU: the protocol, not the media.
+
+mod connection;
+mod node;
+mod page;
+mod room;
+mod support;
+mod whip;
