@@ -243,8 +243,8 @@ export class Call {
         sharing: Boolean(room?.publication("screen")),
         hand: self?.handRaised ?? false,
         canShare: canShareScreen(),
-        microphoneFault: this.#local.faults.microphone !== null && this.#local.wants.microphone,
-        cameraFault: this.#local.faults.camera !== null && this.#local.wants.camera,
+        microphoneFault: this.#local.faults.microphone !== null,
+        cameraFault: this.#local.faults.camera !== null,
       },
     };
   }
@@ -396,9 +396,9 @@ export class Call {
     const local = this.#local;
     if (this.#isOver) return;
     if (local.wants[device] && !local.tracks[device] && !(await local.open(device))) {
-      const words = deviceWords(device, local.faults[device] ?? "unknown");
+      const fault = local.faults[device] ?? "unknown";
       local.wants[device] = false;
-      this.#view.toast({ ...words, action: "Try again", onAction: () => this.#set(device, true) });
+      this.#view.toast({ ...deviceWords(device, fault), action: fault === "insecure" ? undefined : "Try again", onAction: () => this.#set(device, true) });
       return;
     }
     const isOn = local.isOn(device);

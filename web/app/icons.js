@@ -73,3 +73,22 @@ export function qualityBars() {
   }
   return svg;
 }
+
+/** The mark of the project. Drawn here, so that it shows when the server is gone too. */
+export function logo() {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("viewBox", "0 0 32 32");
+  svg.setAttribute("class", "logo");
+  svg.setAttribute("aria-hidden", "true");
+  const shape = (/** @type {string} */ tag, /** @type {Record<string, string | number>} */ attributes) => {
+    const element = document.createElementNS(SVG, tag);
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
+    svg.append(element);
+  };
+  shape("rect", { width: 32, height: 32, rx: 8, class: "logo-ground" });
+  shape("path", { d: "M9 10c0 10 14 2 14 12", class: "logo-cable" });
+  for (const [cx, cy, isPlugged] of [[9, 9, true], [23, 23, true], [23, 9, false], [9, 23, false]]) {
+    shape("circle", { cx: Number(cx), cy: Number(cy), r: 3, class: isPlugged ? "logo-jack is-plugged" : "logo-jack" });
+  }
+  return svg;
+}

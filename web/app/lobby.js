@@ -1,7 +1,7 @@
 /** Before the call: see yourself, choose devices and a name, and go in. */
 import { listDevices, meter } from "./devices.js";
 import { h, setAttribute, setText } from "./dom.js";
-import { icon, setIcon } from "./icons.js";
+import { icon, logo, setIcon } from "./icons.js";
 import { hueOf, initials } from "./person.js";
 import { isRoomName, proposeRoomName, toRoomName } from "./room-name.js";
 import { loadSettings, saveSettings } from "./settings.js";
@@ -73,7 +73,7 @@ export class Lobby {
       h("button", { class: "button button-primary" }, room ? "Join" : "Start"),
       h("details", { class: "pickers" }, h("summary", {}, "Camera, microphone and speaker"), this.#pickers));
     this.element = h("div", { class: "lobby" },
-      h("header", { class: "brand" }, h("img", { src: "/style/icon.svg", alt: "", width: 28, height: 28 }), "Patchbay"),
+      h("header", { class: "brand" }, logo(), "Patchbay"),
       h("main", { class: "lobby-body" }, h("div", {}, preview, this.#level, this.#faults), form));
     if (error) {
       const { title, text } = wordsFor(error);
@@ -188,6 +188,8 @@ export class Lobby {
       this.#error.replaceChildren(h("div", { class: "notice" }, h("div", {}, h("strong", {}, "The room needs a name"), "Letters, digits, hyphens, dots and underscores.")));
       return;
     }
+    // Whoever goes in without a device has been told why, and has chosen.
+    for (const device of /** @type {const} */ (["camera", "microphone"])) this.#local.wants[device] &&= this.#local.tracks[device] !== null;
     const name = this.#name.value.trim() || "Guest";
     saveSettings({ name: this.#name.value.trim() });
     this.#onJoin({ room, name, token: this.#token.value.trim() });

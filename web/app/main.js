@@ -5,11 +5,13 @@
  * captures that many lines, `codec=vp9` publishes video in that codec alone. `window.patchbay.room` is the SDK's room.
  */
 import { after } from "./after.js";
-import { Call } from "./call.js";
 import { Lobby } from "./lobby.js";
 import { LocalMedia } from "./local.js";
 import { roomOfPath } from "./room-name.js";
 import { loadSettings } from "./settings.js";
+
+/** What only a call needs comes while one is still in front of the lobby. */
+const callModule = import("./call.js");
 
 const app = /** @type {HTMLElement} */ (document.getElementById("app"));
 const query = new URLSearchParams(location.search);
@@ -51,6 +53,7 @@ async function before(error) {
 
 async function during() {
   document.title = `${entry.room} – Patchbay`;
+  const { Call } = await callModule;
   const call = new Call({
     entry, local, codec: query.get("codec") ?? undefined,
     onEnd: ({ error, hasJoined }) => {

@@ -107,3 +107,18 @@ test("the page stays light", async () => {
   assert.ok(code < 150_000, `${code} bytes of script without comments`);
   assert.ok(packed < 80_000, `${packed} bytes packed`);
 });
+
+/** The modules that a module loads by itself, and those they load. */
+async function graphOf(path, seen = new Set()) {
+  if (seen.has(path)) return seen;
+  seen.add(path);
+  const text = withoutComments(await readFile(new URL(`..${path}`, import.meta.url), "utf8"));
+  for (const [, target] of text.matchAll(/^(?:import|export)[^;]*?from "([^"]+)"/gm)) await graphOf(new URL(target, `http://x${path}`).pathname, seen);
+  return seen;
+}
+
+test("the page asks at once for every module that its first moment needs, and for no other", async () => {
+  const page = await readFile(new URL("../index.html", import.meta.url), "utf8");
+  const preloaded = [...page.matchAll(/modulepreload" href="([^"]+)"/g)].map(([, href]) => href);
+  assert.deepEqual([...preloaded, "/app/main.js"].sort(), [...(await graphOf("/app/main.js"))].sort());
+});

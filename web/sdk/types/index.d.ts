@@ -1,0 +1,6 @@
+export { Room } from "./room.js";
+export { Publication } from "./publication.js";
+export { Slot } from "./slot.js";
+export { Participant, RemoteTrack } from "./participant.js";
+export { PatchbayError, isTemporary } from "./errors.js";
+export { ChatEvent, ParticipantEvent, SpeakersEvent, StateChangeEvent, TrackEvent } from "./events.js";

@@ -1,0 +1,70 @@
+/**
+ * @typedef {{answer: import("./protocol.js").Answer, iceServers?: RTCIceServer[]}} Exchanged
+ * @typedef {{sdp: string, midOf: (transceiver: RTCRtpTransceiver) => string}} Offered
+ */
+/** The peer connection's state changed. */
+export class TransportStateEvent extends Event {
+    /** @param {RTCPeerConnectionState} state */
+    constructor(state: RTCPeerConnectionState);
+    state: RTCPeerConnectionState;
+}
+/** A local candidate was found. */
+export class CandidateEvent extends Event {
+    /** @param {{candidate: string, mid?: string}} candidate an empty text ends the candidates */
+    constructor(candidate: {
+        candidate: string;
+        mid?: string;
+    });
+    candidate: {
+        candidate: string;
+        mid?: string;
+    };
+}
+export class Transport extends EventTarget {
+    /** @param {import("./platform.js").Platform} platform */
+    constructor(platform: import("./platform.js").Platform);
+    /** How many offers were made. */
+    offers: number;
+    /** The browser's object. */
+    connection: RTCPeerConnection;
+    /** @returns {RTCPeerConnectionState} */
+    get state(): RTCPeerConnectionState;
+    /**
+     * Adds a section to receive on. It is negotiated with the next offer.
+     * @param {"audio" | "video"} kind
+     */
+    addReceiver(kind: "audio" | "video"): RTCRtpTransceiver;
+    /**
+     * Adds a section to send on. It is negotiated with the next offer.
+     * @param {"audio" | "video"} kind
+     * @param {MediaStreamTrack | null} track
+     * @param {RTCRtpEncodingParameters} encoding
+     * @param {string} [codec] that one codec alone
+     */
+    addSender(kind: "audio" | "video", track: MediaStreamTrack | null, encoding: RTCRtpEncodingParameters, codec?: string): RTCRtpTransceiver;
+    /**
+     * Makes one offer, after any that is under way.
+     * @param {() => void} prepare adds what the offer shall hold
+     * @param {(offered: Offered) => Promise<Exchanged>} exchange asks the server
+     * @returns {Promise<Exchanged>}
+     */
+    negotiate(prepare: () => void, exchange: (offered: Offered) => Promise<Exchanged>): Promise<Exchanged>;
+    /**
+     * A candidate of the server.
+     * @param {{candidate: string, mid?: string}} candidate
+     */
+    addCandidate({ candidate, mid }: {
+        candidate: string;
+        mid?: string;
+    }): Promise<void>;
+    close(): void;
+    #private;
+}
+export type Exchanged = {
+    answer: import("./protocol.js").Answer;
+    iceServers?: RTCIceServer[];
+};
+export type Offered = {
+    sdp: string;
+    midOf: (transceiver: RTCRtpTransceiver) => string;
+};
