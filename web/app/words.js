@@ -20,6 +20,8 @@ const ROOM = {
   unsupported: { title: "This browser cannot make calls", text: "It has no WebRTC, or has it switched off. Try a current Firefox, Chrome, Edge or Safari." },
   invalid_argument: { title: "That name cannot be used", text: "Choose another name for yourself or the room." },
   invalid_sdp: { title: "Browser and server do not agree", text: "The server could not work with what this browser offers. Try another browser." },
+  message_too_large: { title: "That was too much at once", text: "The server takes smaller messages only. Join again." },
+  malformed_message: { title: "Page and server do not understand each other", text: "Reload the page to get the version that the server speaks." },
   connection_failed: { title: "The server cannot be reached", text: "Check that you are online and that the server is running, then try again." },
   connection_lost: { title: "The connection was lost", text: "Check that you are online, then come back in." },
   media_failed: { title: "Audio and video cannot get through", text: "This network may block them. Try another network, or ask whoever runs it to let UDP through." },

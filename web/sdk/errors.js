@@ -25,7 +25,7 @@ export class PatchbayError extends Error {
 /** Codes after which trying again with the same options cannot help. */
 const FINAL = new Set([
   "token_missing", "token_invalid", "token_expired", "token_not_yet_valid", "wrong_room", "not_allowed", "invalid_argument",
-  "unsupported_version", "replaced", "unsupported", "closed", "invalid_sdp",
+  "unsupported_version", "replaced", "unsupported", "closed", "invalid_sdp", "message_too_large", "malformed_message",
 ]);
 
 /**

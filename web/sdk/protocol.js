@@ -14,6 +14,7 @@ export const HEARTBEAT_TIMEOUT_MS = 15_000;
 
 /** Close codes after which the client must not come back by itself, with the error code each one means. */
 export const FINAL_CLOSE_CODES = /** @type {Record<number, string>} */ ({
+  1009: "message_too_large",
   4400: "malformed_message",
   4401: "token_invalid",
   4409: "replaced",

@@ -65,6 +65,7 @@ export class Room extends EventTarget {
   #lostAgain = null;
   /** @type {(() => void) | null} */
   #wake = null;
+  #isHandRaised = false;
   #sampler = new StatsSampler();
   /** @type {import("./protocol.js").Grants | null} */
   #grants = null;
@@ -208,7 +209,9 @@ export class Room extends EventTarget {
    * @param {boolean} raised
    */
   async raiseHand(raised) {
+    this.#isHandRaised = raised;
     await this.#request({ type: "update", hand_raised: raised });
+    this.#updateSelf();
   }
 
   /**
@@ -219,6 +222,7 @@ export class Room extends EventTarget {
     if (name !== undefined) this.#options.name = name;
     if (metadata !== undefined) this.#options.metadata = metadata;
     await this.#request({ type: "update", name, metadata });
+    this.#updateSelf({ name, metadata });
   }
 
   /** What flows, in figures: path, publications, slots. */
@@ -266,6 +270,7 @@ export class Room extends EventTarget {
     announceMute: async (publication) => {
       if (this.#session && publication.id !== null && this.#state !== "reconnecting") {
         await this.#session.request({ type: "mute", track: publication.id, muted: publication.muted });
+        this.#updateSelf();
       }
     },
     unpublish: async (publication) => {
@@ -326,7 +331,26 @@ export class Room extends EventTarget {
   }
 
   async #sync() {
-    if (this.#session && !this.#recovering) await this.#session.sync(this.#desired);
+    if (!this.#session || this.#recovering) return;
+    await this.#session.sync(this.#desired);
+    this.#updateSelf();
+  }
+
+  /**
+   * Brings the own entry up to date: the server tells changes to everybody else only.
+   * @param {{name?: string, metadata?: unknown}} [changes]
+   */
+  #updateSelf({ name, metadata } = {}) {
+    const self = this.#roster.self === null ? undefined : this.#roster.entries.get(this.#roster.self);
+    if (!self) return;
+    const tracks = this.#publications.flatMap(({ id, source, muted }) => (id === null ? [] : [{ id, source, kind: kindOf(source), muted }]));
+    const participant = { ...self, name: name ?? self.name, metadata: metadata ?? self.metadata, hand_raised: this.#isHandRaised, tracks };
+    const isSame = participant.name === self.name && participant.metadata === self.metadata && this.#isHandRaised === self.handRaised
+      && JSON.stringify(tracks) === JSON.stringify(self.tracks);
+    if (!isSame) {
+      const event = /** @type {const} */ ({ type: "participant_updated", participant });
+      this.#applyRoster(reduce(this.#roster, event), event);
+    }
   }
 
   /**
@@ -372,6 +396,8 @@ export class Room extends EventTarget {
     this.#tune();
     // What was asked for by identity can be named only now.
     for (const slot of this.#slots) if (slot.wanted && !("speaker" in slot.wanted)) this.#switchSource(slot).catch(() => {});
+    if (this.#isHandRaised) this.#request({ type: "update", hand_raised: true }).catch(() => {});
+    this.#updateSelf();
     // What was added while the offer was on its way.
     this.#sync().catch(() => {});
   }

@@ -146,6 +146,27 @@ test("muting silences the track at once and tells the others", async () => {
   assert.deepEqual(only(socket, "mute").map(({ track: id, muted: is }) => [id, is]), [[100, true], [100, false]]);
 });
 
+test("the own entry follows what one does, and a raised hand survives a rejoin", async () => {
+  const { room, world, socket, pc } = await join({ tracks: [{ track: new FakeTrack("audio"), source: "microphone" }] });
+  pc.become("connected");
+  let updates = 0;
+  room.addEventListener("participantupdated", ({ participant }) => (updates += Number(participant.isSelf)));
+  assert.equal(room.self.microphone.muted, false);
+  await room.publication("microphone").mute();
+  assert.equal(room.self.microphone.muted, true);
+  await room.raiseHand(true);
+  assert.equal(room.self.handRaised, true);
+  await room.update({ name: "Someone" });
+  assert.equal(room.self.name, "Someone");
+  assert.equal(updates, 3);
+  socket.drop(1006);
+  await world.advance(1_000);
+  assert.equal(room.self.handRaised, true);
+  assert.equal(only(world.sockets[1], "update")[0].hand_raised, true);
+  assert.equal(only(world.sockets[1], "join")[0].name, "Someone");
+  assert.equal(only(world.sockets[1], "join")[0].offer.publications[0].muted, true);
+});
+
 test("comings, goings, tracks, speakers and chat are events", async () => {
   const { room, socket } = await join();
   const seen = [];
