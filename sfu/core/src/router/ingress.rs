@@ -3,14 +3,13 @@
 use std::time::{Duration, Instant};
 
 use patchbay_protocol::MediaKind;
-use patchbay_wire::codec::{PayloadFormat, Vp8Descriptor};
 use patchbay_wire::rtp::{AudioLevel, RtpHeader, Ssrc};
 use patchbay_wire::rtx;
 
 use super::Router;
 use super::codec::Payload;
 use super::extension::Passthrough;
-use super::forwarder::{DropReason, Incoming, Verdict};
+use super::forwarder::{Descriptor, DropReason, Incoming, Verdict};
 use super::key::{MemberKey, TrackKey};
 use super::member::Binding;
 use super::track::{PacketMeta, Placed, Track};
@@ -99,12 +98,8 @@ impl Router {
             extensions,
         };
         track.history.insert(meta, payload);
-        let vp8 = if kind.format == PayloadFormat::Vp8 { Vp8Descriptor::parse(payload) } else { None };
-        let is_start = match &vp8 {
-            Some(descriptor) => descriptor.is_keyframe_start,
-            None => kind.format.is_keyframe_start(payload),
-        };
-        if is_start && placed.is_newest && kind.format.has_keyframes() {
+        let descriptor = Descriptor::parse(kind.format, payload);
+        if descriptor.is_start && placed.is_newest && kind.format.has_keyframes() {
             self.counters.keyframe_received += 1;
             track.keyframes.handle_keyframe();
         }
@@ -122,8 +117,7 @@ impl Router {
             meta,
             payload,
             format: kind.format,
-            vp8,
-            is_start,
+            descriptor,
             is_newest: placed.is_newest,
         };
         let csrc = Some(track.participant.0);

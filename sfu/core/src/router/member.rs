@@ -128,7 +128,7 @@ impl Bindings {
 }
 
 /// The time there and back to a member, smoothed.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct RoundTrip {
     mean: Option<Duration>,
 }
@@ -143,12 +143,6 @@ impl RoundTrip {
     /// The best guess.
     pub(crate) fn get(&self) -> Duration {
         self.mean.unwrap_or(FIRST_ROUND_TRIP)
-    }
-}
-
-impl Default for RoundTrip {
-    fn default() -> Self {
-        Self { mean: None }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use patchbay_protocol::MediaKind;
+use patchbay_wire::codec::PayloadFormat;
 use patchbay_wire::rtcp::{self, Nack, ReportBlock, RtcpPacket, SenderReport};
 use patchbay_wire::rtp::Ssrc;
 use patchbay_wire::rtx;
@@ -88,15 +89,16 @@ impl Router {
                     continue;
                 }
             };
-            let rtx = slot.payloads.iter().find(|payload| payload.payload_type == sent.payload_type);
-            let rtx = rtx.and_then(|payload| payload.rtx).zip(slot.forwarder.rtx_ssrc);
+            let carrier = slot.payloads.iter().find(|payload| payload.payload_type == sent.payload_type);
+            let format = carrier.map_or(PayloadFormat::Other, |payload| payload.format);
+            let rtx = carrier.and_then(|payload| payload.rtx).zip(slot.forwarder.rtx_ssrc);
             let track = self.tracks.get(sent.track);
             let packet = track.and_then(|track| Some((track, track.history.find(sent.source_sequence)?)));
             let (Some((payload_type, ssrc)), Some((track, packet))) = (rtx, packet) else {
                 self.counters.nack_unserved += 1;
                 continue;
             };
-            let descriptor = Prefix::write(sent.vp8, &packet.payload);
+            let descriptor = Prefix::write(format, sent.numbers, &packet.payload);
             let mut prefix = [0; rtx::ORIGINAL_SEQUENCE_LEN + Prefix::MAX_BYTES];
             let len = rtx::ORIGINAL_SEQUENCE_LEN + descriptor.bytes().len();
             for (byte, value) in

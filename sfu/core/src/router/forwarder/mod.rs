@@ -4,13 +4,14 @@
 //! with the keyframe's first packet the stream switches over, continuing every running number. Where layers are
 //! selected one day, that is a question to ask before the packet is rewritten, with [`Verdict::Drop`] as an answer.
 
+mod descriptor;
 mod payload;
 pub(crate) mod rewrite;
 mod sent;
 
 use std::time::{Duration, Instant};
 
-use patchbay_wire::codec::{PayloadFormat, Vp8Descriptor};
+use patchbay_wire::codec::PayloadFormat;
 use patchbay_wire::rtcp::SenderInfo;
 use patchbay_wire::rtp::{PayloadType, RtpTimestamp, SequenceNumber, Ssrc};
 
@@ -21,7 +22,7 @@ use super::track::PacketMeta;
 use payload::PayloadRewriter;
 use rewrite::{Cadence, SequenceRewriter, TimestampRewriter};
 
-pub(crate) use payload::Prefix;
+pub(crate) use descriptor::{Descriptor, Prefix};
 pub(crate) use sent::{Resend, Sent, SentLog};
 
 /// Packets of a video slot that can be asked for again: about 1 s at 4 Mbit/s.
@@ -38,10 +39,7 @@ pub(crate) struct Incoming<'a> {
     /// Without padding; empty if it was all padding.
     pub(crate) payload: &'a [u8],
     pub(crate) format: PayloadFormat,
-    /// Parsed if the format is VP8.
-    pub(crate) vp8: Option<Vp8Descriptor>,
-    /// A decoder can start here: the first packet of a keyframe, or any packet of sound.
-    pub(crate) is_start: bool,
+    pub(crate) descriptor: Descriptor,
     /// No later packet came before it.
     pub(crate) is_newest: bool,
 }
@@ -201,7 +199,7 @@ impl Forwarder {
     #[inline]
     pub(crate) fn handle(&mut self, now: Instant, packet: &Incoming<'_>) -> Verdict {
         if self.pending.as_ref().is_some_and(|feed| feed.track == packet.track) {
-            if packet.is_start && packet.is_newest && !packet.payload.is_empty() {
+            if packet.descriptor.is_start && packet.is_newest && !packet.payload.is_empty() {
                 if let Some(feed) = self.pending.take() {
                     return self.switch(now, feed, packet);
                 }
@@ -218,7 +216,7 @@ impl Forwarder {
         };
         if feed.generation != packet.generation || feed.format != packet.format {
             // The publisher's stream started over, perhaps with another codec.
-            if !packet.is_start || !packet.is_newest || packet.payload.is_empty() {
+            if !packet.descriptor.is_start || !packet.is_newest || packet.payload.is_empty() {
                 return Verdict::Drop(DropReason::Waiting);
             }
             return match self.current.take() {
@@ -264,8 +262,8 @@ impl Forwarder {
             return Verdict::Drop(DropReason::Late);
         };
         let timestamp = self.timestamp.rewrite(now, packet.meta.timestamp);
-        let vp8 = self.payload.rewrite(packet.vp8.as_ref());
-        let prefix = Prefix::write(vp8, packet.payload);
+        let numbers = self.payload.rewrite(packet.descriptor.numbers);
+        let prefix = Prefix::write(packet.format, numbers, packet.payload);
         self.highest = self.highest.max(sequence);
         self.packet_count = self.packet_count.wrapping_add(1);
         self.octet_count = self.octet_count.wrapping_add(packet.payload.len() as u32);
@@ -276,8 +274,9 @@ impl Forwarder {
                 source_sequence: packet.meta.sequence,
                 timestamp,
                 payload_type,
-                vp8,
+                numbers,
                 resent: None,
+                times: 0,
             });
         }
         Verdict::Forward(Outgoing { sequence, timestamp, payload_type, prefix, is_switch })

@@ -4,8 +4,11 @@ use std::time::{Duration, Instant};
 
 use patchbay_wire::rtp::{PayloadType, RtpTimestamp, SequenceNumber};
 
-use super::rewrite::Vp8Ids;
+use super::rewrite::PictureNumbers;
 use crate::router::key::TrackKey;
+
+/// A packet is sent again at most so often: whoever still asks then could be made to receive a flood.
+const MAX_TIMES: u8 = 8;
 
 /// A packet that was sent: where its payload is, and what its header and descriptor were rewritten to.
 #[derive(Debug, Clone, Copy)]
@@ -20,10 +23,12 @@ pub(crate) struct Sent {
     pub(crate) timestamp: RtpTimestamp,
     /// Outgoing payload type.
     pub(crate) payload_type: PayloadType,
-    /// Outgoing VP8 numbers, if the payload is VP8.
-    pub(crate) vp8: Option<Vp8Ids>,
+    /// Outgoing picture numbers, if the format has them.
+    pub(crate) numbers: Option<PictureNumbers>,
     /// When it was sent again last.
     pub(crate) resent: Option<Instant>,
+    /// How often it was sent again.
+    pub(crate) times: u8,
 }
 
 /// The last packets sent in one slot. Memory is taken with the first packet, and not grown after.
@@ -80,6 +85,10 @@ impl SentLog {
         if sent.resent.is_some_and(|at| now.saturating_duration_since(at) < interval) {
             return Resend::TooSoon;
         }
+        if sent.times >= MAX_TIMES {
+            return Resend::Unknown;
+        }
+        sent.times += 1;
         sent.resent = Some(now);
         Resend::Now(*sent)
     }

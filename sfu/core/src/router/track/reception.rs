@@ -118,7 +118,7 @@ impl Reception {
         let expected_now = expected.saturating_sub(self.expected_before);
         let received_now = self.received.saturating_sub(self.received_before);
         let lost_now = expected_now.saturating_sub(received_now);
-        let fraction = if expected_now == 0 { 0 } else { (lost_now * 256 / expected_now).min(255) };
+        let fraction = (lost_now * 256).checked_div(expected_now).unwrap_or(0).min(255);
         self.expected_before = expected;
         self.received_before = self.received;
         Some(ReceptionReport {

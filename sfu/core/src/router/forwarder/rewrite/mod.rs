@@ -4,10 +4,10 @@
 //! may be cut; `rewrite` maps one packet of the current source. Mapping never reorders: a late packet gets the place
 //! that was left for it.
 
+mod picture;
 mod sequence;
 mod timestamp;
-mod vp8;
 
+pub(crate) use picture::{PictureNumbers, PictureRewriter, SourceNumbers};
 pub(crate) use sequence::SequenceRewriter;
 pub(crate) use timestamp::{Cadence, TimestampRewriter};
-pub(crate) use vp8::{PREFIX_BYTES, Vp8Ids, Vp8Rewriter};

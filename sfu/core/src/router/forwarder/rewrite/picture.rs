@@ -1,51 +1,32 @@
-//! Continuous VP8 picture ids and TL0PICIDX (RFC 7741 §4.2): a decoder freezes when they jump at a switch.
+//! Continuous picture ids and TL0PICIDX of VP8 (RFC 7741 §4.2) and VP9 (RFC 9628 §4.2): a decoder freezes when they
+//! jump at a switch.
 
-use patchbay_wire::codec::{PictureId, Vp8Descriptor, Vp8Rewrite};
+use patchbay_wire::codec::PictureId;
 
 /// Picture ids wrap at 15 bits; those of 7 bits are widened.
 const PICTURE_ID_MASK: u16 = 0x7fff;
 
-/// A rewritten descriptor may be a byte longer than the one it came from.
-pub(crate) const PREFIX_BYTES: usize = Vp8Descriptor::MAX_LEN + 1;
-
-/// The running numbers of one outgoing packet, where the incoming one has them.
+/// The running numbers of a packet as it came, where it has them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Vp8Ids {
+pub(crate) struct SourceNumbers {
+    /// Number of the picture.
+    pub(crate) picture_id: Option<PictureId>,
+    /// Number of the last picture of temporal layer 0.
+    pub(crate) tl0_index: Option<u8>,
+}
+
+/// The same as they go out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct PictureNumbers {
     /// Number of the picture, 15 bits.
     pub(crate) picture_id: Option<u16>,
     /// Number of the last picture of temporal layer 0.
     pub(crate) tl0_index: Option<u8>,
 }
 
-impl Vp8Ids {
-    /// Writes the payload descriptor of the original `payload` with these numbers. Returns its length in the buffer and
-    /// in the payload.
-    pub(crate) fn write(self, payload: &[u8], prefix: &mut [u8; PREFIX_BYTES]) -> Option<(usize, usize)> {
-        let mut descriptor = Vp8Descriptor::parse(payload)?;
-        let original = payload.get(..descriptor.len)?;
-        let mut len = descriptor.len;
-        if let Some(PictureId::Short(_)) = descriptor.picture_id {
-            // A 15-bit id in place of a 7-bit one: everything behind it moves by a byte.
-            let (head, tail) = original.split_at_checked(2)?;
-            prefix.get_mut(..2)?.copy_from_slice(head);
-            prefix.get_mut(3..len + 1)?.copy_from_slice(tail);
-            descriptor.picture_id = Some(PictureId::Long(0));
-            len += 1;
-        } else {
-            prefix.get_mut(..len)?.copy_from_slice(original);
-        }
-        let numbers = Vp8Rewrite {
-            picture_id: self.picture_id.unwrap_or_default(),
-            tl0_picture_index: self.tl0_index.unwrap_or_default(),
-        };
-        descriptor.rewrite(prefix.get_mut(..len)?, numbers);
-        Some((len, original.len()))
-    }
-}
-
-/// Maps the ids of the current source to those of the outgoing stream, where picture ids always have 15 bits.
+/// Maps the numbers of the current source to those of the outgoing stream, where picture ids always have 15 bits.
 #[derive(Debug)]
-pub(crate) struct Vp8Rewriter {
+pub(crate) struct PictureRewriter {
     picture_offset: u16,
     tl0_offset: u8,
     highest_picture: Option<u16>,
@@ -55,7 +36,7 @@ pub(crate) struct Vp8Rewriter {
     is_switching: bool,
 }
 
-impl Vp8Rewriter {
+impl PictureRewriter {
     /// A stream whose first picture will have this id.
     pub(crate) fn new(first_picture: u16) -> Self {
         Self {
@@ -74,19 +55,19 @@ impl Vp8Rewriter {
         self.source_picture = None;
     }
 
-    /// The outgoing ids of a packet of the current source.
-    pub(crate) fn rewrite(&mut self, source: &Vp8Descriptor) -> Vp8Ids {
+    /// The outgoing numbers of a packet of the current source.
+    pub(crate) fn rewrite(&mut self, source: SourceNumbers) -> PictureNumbers {
         let picture = source.picture_id.map(|id| self.widen(id));
         if std::mem::take(&mut self.is_switching) {
             if let (Some(picture), Some(highest)) = (picture, self.highest_picture) {
                 self.picture_offset = highest.wrapping_add(1).wrapping_sub(picture) & PICTURE_ID_MASK;
             }
-            if let (Some(tl0), Some(highest)) = (source.tl0_picture_index, self.highest_tl0) {
+            if let (Some(tl0), Some(highest)) = (source.tl0_index, self.highest_tl0) {
                 self.tl0_offset = highest.wrapping_add(1).wrapping_sub(tl0);
             }
         }
         let picture = picture.map(|picture| picture.wrapping_add(self.picture_offset) & PICTURE_ID_MASK);
-        let tl0 = source.tl0_picture_index.map(|tl0| tl0.wrapping_add(self.tl0_offset));
+        let tl0 = source.tl0_index.map(|tl0| tl0.wrapping_add(self.tl0_offset));
         if let Some(picture) = picture
             && self.highest_picture.is_none_or(|highest| is_ahead(picture, highest))
         {
@@ -97,7 +78,7 @@ impl Vp8Rewriter {
         {
             self.highest_tl0 = Some(tl0);
         }
-        Vp8Ids { picture_id: picture, tl0_index: tl0 }
+        PictureNumbers { picture_id: picture, tl0_index: tl0 }
     }
 
     /// A short id becomes the long one nearest to the last.
@@ -132,23 +113,22 @@ mod tests {
 
     use super::*;
 
-    fn descriptor(picture_id: Option<PictureId>, tl0_picture_index: Option<u8>) -> Vp8Descriptor {
-        let plain = Vp8Descriptor::parse(&[0x10, 0]).unwrap();
-        Vp8Descriptor { picture_id, tl0_picture_index, ..plain }
+    fn descriptor(picture_id: Option<PictureId>, tl0_index: Option<u8>) -> SourceNumbers {
+        SourceNumbers { picture_id, tl0_index }
     }
 
-    fn long(picture: u16, tl0: u8) -> Vp8Descriptor {
+    fn long(picture: u16, tl0: u8) -> SourceNumbers {
         descriptor(Some(PictureId::Long(picture)), Some(tl0))
     }
 
-    fn rewrite(rewriter: &mut Vp8Rewriter, source: Vp8Descriptor) -> (Option<u16>, Option<u8>) {
-        let ids = rewriter.rewrite(&source);
+    fn rewrite(rewriter: &mut PictureRewriter, source: SourceNumbers) -> (Option<u16>, Option<u8>) {
+        let ids = rewriter.rewrite(source);
         (ids.picture_id, ids.tl0_index)
     }
 
     #[test]
     fn a_switch_continues_both_numbers() {
-        let mut rewriter = Vp8Rewriter::new(0x7ffe);
+        let mut rewriter = PictureRewriter::new(0x7ffe);
         assert_eq!(rewrite(&mut rewriter, long(500, 9)), (Some(0x7ffe), Some(9)));
         assert_eq!(rewrite(&mut rewriter, long(501, 10)), (Some(0x7fff), Some(10)));
         assert_eq!(rewrite(&mut rewriter, long(502, 10)), (Some(0), Some(10)));
@@ -160,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_source_without_ids_gets_none_and_the_next_goes_on() {
-        let mut rewriter = Vp8Rewriter::new(7);
+        let mut rewriter = PictureRewriter::new(7);
         assert_eq!(rewrite(&mut rewriter, long(1, 1)), (Some(7), Some(1)));
         rewriter.switch();
         assert_eq!(rewrite(&mut rewriter, descriptor(None, None)), (None, None));
@@ -170,7 +150,7 @@ mod tests {
 
     #[test]
     fn short_ids_are_widened_across_their_wrap() {
-        let mut rewriter = Vp8Rewriter::new(1_000);
+        let mut rewriter = PictureRewriter::new(1_000);
         for picture in 0..500u16 {
             let short = PictureId::Short(((picture + 100) & 0x7f) as u8);
             let ids = rewrite(&mut rewriter, descriptor(Some(short), None));
@@ -183,7 +163,7 @@ mod tests {
         for seed in 0..100 {
             let mut rng = StdRng::seed_from_u64(seed);
             let first = rng.random_range(0..0x8000);
-            let mut rewriter = Vp8Rewriter::new(first);
+            let mut rewriter = PictureRewriter::new(first);
             let mut next = first;
             for _ in 0..5 {
                 rewriter.switch();
@@ -206,19 +186,5 @@ mod tests {
                 next = next.wrapping_add(count) & PICTURE_ID_MASK;
             }
         }
-    }
-
-    #[test]
-    fn descriptors_are_written_with_long_ids() {
-        let ids = Vp8Ids { picture_id: Some(0x1234), tl0_index: Some(9) };
-        let mut prefix = [0; PREFIX_BYTES];
-        let long = [0x90, 0xe0, 0x93, 0x21, 5, 0x20, 0xaa, 0xbb];
-        assert_eq!(ids.write(&long, &mut prefix), Some((6, 6)));
-        assert_eq!(prefix[..6], [0x90, 0xe0, 0x92, 0x34, 9, 0x20]);
-        let short = [0x90, 0xe0, 0x21, 5, 0x20, 0xaa];
-        assert_eq!(ids.write(&short, &mut prefix), Some((6, 5)));
-        assert_eq!(prefix[..6], [0x90, 0xe0, 0x92, 0x34, 9, 0x20]);
-        assert_eq!(ids.write(&[0x10, 0], &mut prefix), Some((1, 1)));
-        assert_eq!(ids.write(&[], &mut prefix), None);
     }
 }
