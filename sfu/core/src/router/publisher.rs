@@ -62,8 +62,13 @@ impl Router {
     /// Asks for missing packets of all tracks where that is due.
     pub(super) fn poll_nacks(&mut self, now: Instant, out: &mut impl Egress) {
         for (_, track) in self.tracks.iter_mut() {
-            if track.nacks.deadline().is_none_or(|due| due > now) {
-                continue;
+            match track.nacks.deadline() {
+                None => continue,
+                Some(due) if due > now => {
+                    self.timers.nack_at(due);
+                    continue;
+                }
+                Some(_) => {}
             }
             let (Some(ssrc), Some(member)) = (track.ssrc, self.members.get(track.owner)) else { continue };
             self.scratch.missing.clear();
