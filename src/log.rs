@@ -16,7 +16,10 @@ pub(crate) fn init(log: &Log) -> Result<(), Failure> {
     let from_environment = std::env::var("RUST_LOG").ok();
     let filter = log.log.as_deref().or(from_environment.as_deref()).unwrap_or(DEFAULT);
     let filter = EnvFilter::try_new(filter).map_err(|error| Failure::Log(error.to_string()))?;
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     let result = match log.log_format {
         LogFormat::Text => subscriber.try_init(),
         LogFormat::Json => subscriber.json().flatten_event(true).try_init(),

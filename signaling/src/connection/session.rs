@@ -165,17 +165,12 @@ impl Session {
         Ok(())
     }
 
-    /// The member is no longer in its room.
-    pub(crate) fn detach(&self, member: MemberId, close: Option<CloseCode>) {
+    /// The member is no longer in its room; the session may join again.
+    pub(crate) fn release(&self, member: MemberId) {
         let mut state = self.state();
         if state.membership.as_ref().is_some_and(|membership| membership.member == member) {
             state.membership = None;
         }
-        if close.is_some() && state.close.is_none() {
-            state.close = close;
-        }
-        drop(state);
-        self.wake.notify_one();
     }
 
     /// Ends the connection once the outbox is drained.

@@ -25,6 +25,9 @@ pub(super) async fn run(
     let (generation, lost) = hub.table().attach(&node, epoch);
     hub.shared.wake.notify_waiters();
     announce(&hub);
+    if !lost.is_empty() {
+        warn!(%node, "another process took the node's name, or it started anew; its rooms fail over");
+    }
     deliver(lost).await;
     info!(%node, epoch = epoch.0, "node attached");
     tokio::select! {

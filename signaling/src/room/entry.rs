@@ -89,7 +89,10 @@ impl Room {
         let replaced: Vec<MemberId> = self
             .members
             .iter()
-            .filter(|(other, entry)| **other != member && entry.has_joined() && entry.identity == identity)
+            // Players are in nobody's way.
+            .filter(|(other, entry)| {
+                **other != member && !hidden && entry.is_in_roster() && entry.identity == identity
+            })
             .map(|(other, _)| *other)
             .collect();
         for other in replaced {

@@ -68,43 +68,61 @@ impl Driver {
     /// Does what the room wants done. True once the room is over.
     fn carry_out(&mut self) -> bool {
         let mut over = false;
-        while let Some(output) = self.room.poll() {
-            match output {
-                Output::Reply { member, id, result } => {
-                    if let Some(port) = self.ports.get(&member) {
-                        port.reply(id, result);
-                    }
+        loop {
+            let outputs: Vec<Output> = std::iter::from_fn(|| self.room.poll()).collect();
+            if outputs.is_empty() {
+                return over;
+            }
+            // Before anything is told: who hears that it is out may join again at once.
+            for output in &outputs {
+                if let Output::Detached { member, .. } = output
+                    && let Some(port) = self.ports.get(member)
+                {
+                    port.release(*member);
                 }
-                Output::Event { to, event } => {
-                    log_event(&event);
-                    let body = Body::event(&event);
-                    for port in to.iter().filter_map(|member| self.ports.get(member)) {
-                        port.event(&body);
-                    }
-                }
-                Output::Detached { member, close } => {
-                    if let Some(port) = self.ports.remove(&member) {
-                        port.detach(member, close);
-                    }
-                }
-                Output::Command { ticket, command } => {
-                    if self.node.is_none() && ticket.is_some() {
-                        self.node = self.hub().place(self.room.id(), &self.mailbox);
-                    }
-                    let sent = match &self.node {
-                        Some(node) => self.hub().submit(node, self.room.id(), ticket, command),
-                        None => Err(ErrorCode::NoNode),
-                    };
-                    if let (Err(code), Some(ticket)) = (sent, ticket) {
-                        let result =
-                            CommandResult::failed(code, "no media node can take this now; try again soon");
-                        self.room.handle(now(), Input::Done { ticket, result });
-                    }
-                }
-                Output::Over => over = true,
+            }
+            for output in outputs {
+                over |= self.carry_out_one(output);
             }
         }
-        over
+    }
+
+    fn carry_out_one(&mut self, output: Output) -> bool {
+        match output {
+            Output::Reply { member, id, result } => {
+                if let Some(port) = self.ports.get(&member) {
+                    port.reply(id, result);
+                }
+            }
+            Output::Event { to, event } => {
+                log_event(&event);
+                let body = Body::event(&event);
+                for port in to.iter().filter_map(|member| self.ports.get(member)) {
+                    port.event(&body);
+                }
+            }
+            Output::Detached { member, close } => {
+                if let Some(port) = self.ports.remove(&member) {
+                    port.detach(close);
+                }
+            }
+            Output::Command { ticket, command } => {
+                if self.node.is_none() && ticket.is_some() {
+                    self.node = self.hub().place(self.room.id(), &self.mailbox);
+                }
+                let sent = match &self.node {
+                    Some(node) => self.hub().submit(node, self.room.id(), ticket, command),
+                    None => Err(ErrorCode::NoNode),
+                };
+                if let (Err(code), Some(ticket)) = (sent, ticket) {
+                    let result =
+                        CommandResult::failed(code, "no media node can take this now; try again soon");
+                    self.room.handle(now(), Input::Done { ticket, result });
+                }
+            }
+            Output::Over => return true,
+        }
+        false
     }
 
     fn hub(&self) -> &NodeHub {

@@ -30,9 +30,17 @@ impl Port {
         }
     }
 
-    pub(super) fn detach(&self, member: MemberId, close: Option<CloseCode>) {
+    /// The member is out of its room; it may not have been told yet.
+    pub(super) fn release(&self, member: MemberId) {
+        if let Self::Session(session) = self {
+            session.release(member);
+        }
+    }
+
+    /// The member has been told all it will be told.
+    pub(super) fn detach(&self, close: Option<CloseCode>) {
         match self {
-            Self::Session(session) => session.detach(member, close),
+            Self::Session(session) => close.into_iter().for_each(|code| session.close(code)),
             Self::Resource(resource) => resource.detach(),
         }
     }

@@ -1,0 +1,10 @@
+//! Embeds the page anew when a file of it comes or goes. A debug build reads the page from disk and needs none of this.
+
+fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    if std::env::var("PROFILE").as_deref() == Ok("release") {
+        for folder in ["index.html", "app", "sdk", "style"] {
+            println!("cargo:rerun-if-changed=../web/{folder}");
+        }
+    }
+}
