@@ -21,6 +21,7 @@ use rtc_shared::TransportProtocol;
 use rtc_shared::marshal::{Marshal, Unmarshal};
 
 use super::event::{MessageKind, TransportEvent};
+use super::sctp_guard::SctpGuard;
 use super::stats::{DropCounts, DropReason};
 use crate::{ChannelKey, DataMessage};
 
@@ -28,6 +29,10 @@ use crate::{ChannelKey, DataMessage};
 pub const MAX_MESSAGE_BYTES: usize = 256 * 1024;
 /// Channels of one transport. Cost of raising: about 500 bytes each, before queues.
 pub const MAX_CHANNELS: usize = 256;
+/// SCTP streams: channel ids stay below. What Chromium uses at most.
+pub const MAX_STREAMS: u16 = 1024;
+/// Bytes of incomplete messages that are kept. Twice the longest message, so that one can follow the other.
+const RECEIVE_BUFFER_BYTES: u32 = 512 * 1024;
 /// Bytes that lie in SCTP's buffer of one channel before its queue begins to fill.
 const SCTP_BUFFER_BYTES: usize = 128 * 1024;
 /// Bytes in the queue of one channel.
@@ -70,6 +75,7 @@ pub struct DataChannels {
     machine: Endpoint,
     config: Arc<TransportConfig>,
     association: Option<(AssociationHandle, Association)>,
+    guard: SctpGuard,
     attempts: u32,
     channels: BTreeMap<StreamId, Channel>,
     outgoing: VecDeque<Bytes>,
@@ -93,13 +99,18 @@ impl DataChannels {
             0 => MAX_MESSAGE_BYTES,
             limit => usize::try_from(limit).unwrap_or(MAX_MESSAGE_BYTES).min(MAX_MESSAGE_BYTES),
         };
-        let config = TransportConfig::default().with_max_message_size(MAX_MESSAGE_BYTES as u32);
+        let config = TransportConfig::default()
+            .with_max_message_size(MAX_MESSAGE_BYTES as u32)
+            .with_max_receive_buffer_size(RECEIVE_BUFFER_BYTES)
+            .with_max_num_inbound_streams(MAX_STREAMS)
+            .with_max_num_outbound_streams(MAX_STREAMS);
         let server = ServerConfig::new(config.clone());
         let endpoint = EndpointConfig::new();
         Self {
             machine: Endpoint::new(PEER, TransportProtocol::UDP, Arc::new(endpoint), Some(Arc::new(server))),
             config: Arc::new(config),
             association: None,
+            guard: SctpGuard::default(),
             attempts: 0,
             channels: BTreeMap::new(),
             outgoing: VecDeque::new(),
@@ -173,6 +184,10 @@ impl DataChannels {
         events: &mut VecDeque<TransportEvent>,
         dropped: &mut DropCounts,
     ) {
+        if !self.guard.check(&packet, self.is_up()) {
+            dropped.count(DropReason::UnexpectedData);
+            return;
+        }
         let Some((handle, event)) = self.machine.handle(now, PEER, None, packet) else {
             dropped.count(DropReason::UnexpectedData);
             return;
@@ -377,6 +392,7 @@ impl DataChannels {
         let Some((_, association)) = &mut self.association else { return };
         while let Some(transmit) = association.poll_transmit(now) {
             if let Payload::RawEncode(packets) = transmit.message {
+                packets.iter().for_each(|it| self.guard.note_outgoing(it));
                 self.outgoing.extend(packets);
             }
         }

@@ -17,6 +17,7 @@ mod egress_queue;
 mod event;
 mod ice;
 mod identity;
+mod sctp_guard;
 mod stats;
 mod stun;
 

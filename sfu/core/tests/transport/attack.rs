@@ -169,7 +169,7 @@ fn changed_datagrams_do_no_harm() {
 fn changed_handshakes_fail_in_words_at_worst() {
     let mut random = StdRng::seed_from_u64(7);
     let (mut connected, mut failed) = (0, 0);
-    for round in 0..150u64 {
+    for round in 0..crate::pair::rounds(150) {
         let mut pair = Pair::new(Options { seed: round, ..Options::default() });
         while pair.now - pair.start < Duration::from_secs(3)
             && !pair.is_connected()

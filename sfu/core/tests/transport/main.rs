@@ -3,6 +3,7 @@
 mod attack;
 mod connect;
 mod data;
+mod hostile_data;
 mod media;
 mod pair;
 mod path;

@@ -100,6 +100,11 @@ pub(crate) struct Pair {
     slot_index: u64,
 }
 
+/// How many rounds a random test runs: more, where `PATCHBAY_FUZZ_ROUNDS` says so.
+pub(crate) fn rounds(usual: u64) -> u64 {
+    std::env::var("PATCHBAY_FUZZ_ROUNDS").ok().and_then(|it| it.parse().ok()).unwrap_or(usual)
+}
+
 pub(crate) fn server_address() -> SocketAddr {
     "192.0.2.10:7000".parse().unwrap()
 }
