@@ -239,6 +239,8 @@ impl MediaSocket {
                 continue;
             };
             let filled = meta.len.min(slice.len());
+            // An empty datagram is one, though nobody has a use for it.
+            self.counters.received += u64::from(filled == 0);
             for datagram in slice[..filled].chunks_mut(meta.stride.max(1)) {
                 self.counters.received += 1;
                 self.counters.received_bytes += datagram.len() as u64;
