@@ -123,8 +123,10 @@ export class Call {
       ...(microphone ? [{ track: microphone, source: /** @type {const} */ ("microphone"), muted: !this.#local.wants.microphone }] : []),
       ...(camera && this.#local.wants.camera ? [{ track: camera, source: /** @type {const} */ ("camera"), codec: this.#codec }] : []),
     ];
+    // A full page of faces, and a screen: whoever is in the room, joining it is one offer.
+    const slots = { audio: 4, video: Math.max(4, this.#view.stage.capacity) };
     try {
-      this.#room = await Room.join(location.origin, { room, name, token: token || undefined, tracks, signal: this.#abort.signal });
+      this.#room = await Room.join(location.origin, { room, name, token: token || undefined, tracks, slots, signal: this.#abort.signal });
     } catch (error) {
       return this.#end(error);
     }

@@ -45,6 +45,11 @@ export class Stage {
     new ResizeObserver(() => this.layout()).observe(this.element);
   }
 
+  /** How many tiles a page may hold in this window. */
+  get capacity() {
+    return pageCapacity({ width: this.element.clientWidth, height: this.element.clientHeight, gap: GAP });
+  }
+
   /** @param {StageModel} model */
   update(model) {
     this.#model = model;
