@@ -14,6 +14,9 @@ const CANDIDATE: &str = "a=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\
 const RESTART: &str = "a=ice-ufrag:wxyz\r\na=ice-pwd:9876543210987654321098\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\n\
                        a=candidate:1 1 udp 2122260223 192.0.2.9 61764 typ host\r\n";
 
+/// Method, path, headers, body, expected status.
+type Case<'a> = (&'a str, &'a str, Vec<(&'a str, &'a str)>, &'a str, u16);
+
 async fn publish(server: &TestServer, path: &str) -> HttpResponse {
     let offer = offer(&[("audio", "sendonly"), ("video", "sendonly")]);
     http(server, "POST", path, &[SDP], &offer).await
@@ -111,7 +114,7 @@ async fn every_bad_input_has_its_status() {
     let plain = ("content-type", "text/plain");
     let foreign = ("origin", "https://evil.example");
     let refused = good.replace("s=-", "s=refuse me");
-    let cases: Vec<(&str, &str, Vec<(&str, &str)>, &str, u16)> = vec![
+    let cases: Vec<Case<'_>> = vec![
         ("POST", "/whip/demo", vec![SDP], "", 400),
         ("POST", "/whip/demo", vec![SDP], "hello", 400),
         ("POST", "/whip/demo", vec![], &good, 415),
