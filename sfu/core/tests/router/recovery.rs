@@ -67,6 +67,18 @@ fn a_subscriber_that_misses_packets_gets_them_as_rtx() {
 }
 
 #[test]
+fn nobody_can_ask_for_a_flood() {
+    let (mut room, mut one) = pair();
+    room.frame(&mut one, false, 10);
+    let sent: Vec<u64> = room.taken().iter().map(|packet| packet.sequence).collect();
+    for _ in 0..100 {
+        room.nack(2, slot_ssrc(2, "sv"), &sent);
+        room.wait(100);
+    }
+    assert!(room.taken().len() <= sent.len() * 8);
+}
+
+#[test]
 fn packets_of_the_source_before_the_switch_can_still_be_had() {
     let (mut room, mut one) = pair();
     room.join(3, &[publish("v", Source::Camera)]);

@@ -236,6 +236,23 @@ fn renegotiation_keeps_numbering_sources_and_bindings() {
 }
 
 #[test]
+fn a_slot_that_returns_goes_on_with_its_numbers() {
+    let (mut room, mut one, _) = three();
+    room.frame(&mut one, true, 1);
+    room.show(3, "sv", 1, Source::Camera);
+    room.frame(&mut one, true, 3);
+    room.negotiate(3, &[slot("sa", Source::Microphone)], &[], &[]);
+    room.frame(&mut one, true, 1);
+    assert_eq!(room.slot(3, "sv").len(), 3);
+    room.negotiate(3, &[slot("sa", Source::Microphone), slot("sv", Source::Camera)], &[], &[]);
+    room.show(3, "sv", 1, Source::Camera);
+    room.frame(&mut one, true, 3);
+    let packets = room.slot(3, "sv");
+    assert_eq!(packets.len(), 6);
+    assert_continuous(&packets);
+}
+
+#[test]
 fn an_unconnected_subscriber_gets_nothing_and_a_keyframe_is_asked_for_when_it_connects() {
     let (mut room, mut one, _) = three();
     room.frame(&mut one, true, 1);
