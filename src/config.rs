@@ -65,12 +65,11 @@ impl Config {
             return Err(ConfigError::SignalingUrl(raw.signaling));
         }
         let secret = node_secret(raw.node_secret)?;
-        let mut raw = raw;
+        let mut media = raw.media;
         // Several nodes of one host must not share a name: the later one would take the earlier one's place.
-        let number =
-            if raw.media.media_port == 0 { std::process::id() } else { u32::from(raw.media.media_port) };
-        raw.media.node_name.get_or_insert_with(|| format!("{}-{number}", host_name()));
-        Ok(Self { role: Role::Sfu { node: node(raw.media)?, url: raw.signaling, secret }, log: raw.log })
+        let number = if media.media_port == 0 { std::process::id() } else { u32::from(media.media_port) };
+        media.node_name.get_or_insert_with(|| format!("{}-{number}", host_name()));
+        Ok(Self { role: Role::Sfu { node: node(media)?, url: raw.signaling, secret }, log: raw.log })
     }
 }
 
