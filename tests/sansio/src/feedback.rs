@@ -172,7 +172,7 @@ impl Inbound {
         let expected_now = expected - self.expected_before;
         let received_now = self.received - self.received_before;
         let lost_now = expected_now.saturating_sub(received_now);
-        let fraction = if expected_now == 0 { 0 } else { (lost_now * 256 / expected_now).min(255) };
+        let fraction = (lost_now * 256).checked_div(expected_now).unwrap_or(0).min(255);
         (self.expected_before, self.received_before) = (expected, self.received);
         let (last, since) = self.last_report.map_or((0, 0), |(ntp, at)| {
             (ntp, (now.saturating_duration_since(at).as_secs_f64() * 65_536.0) as u32)

@@ -225,5 +225,5 @@ impl Outbound {
 pub(crate) fn ntp(started: Instant, now: Instant) -> u64 {
     const BEGINNING: u64 = 3_900_000_000;
     let elapsed = now.saturating_duration_since(started) + Duration::from_secs(BEGINNING);
-    elapsed.as_secs() << 32 | (u64::from(elapsed.subsec_nanos()) << 32) / 1_000_000_000
+    (elapsed.as_secs() << 32) | ((u64::from(elapsed.subsec_nanos()) << 32) / 1_000_000_000)
 }

@@ -580,10 +580,11 @@ impl SansIoPeer {
             let _ = self.queue.push_control(path, &datagram);
         }
         let Some(dtls) = &mut self.dtls else { return };
-        if self.ice.path().is_some() && !dtls.has_begun() {
-            if let Err(error) = dtls.connect(now, &self.setup.srtp_profiles) {
-                self.events.push_back(PeerEvent::Failed(FailReason::Internal(error.to_string())));
-            }
+        if self.ice.path().is_some()
+            && !dtls.has_begun()
+            && let Err(error) = dtls.connect(now, &self.setup.srtp_profiles)
+        {
+            self.events.push_back(PeerEvent::Failed(FailReason::Internal(error.to_string())));
         }
         while let Some(event) = dtls.poll_event() {
             match event {

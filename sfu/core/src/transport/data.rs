@@ -200,7 +200,7 @@ impl DataChannels {
                 if self.attempts >= MAX_ASSOCIATION_ATTEMPTS {
                     self.machine.reject_new_associations();
                 }
-                if self.association.as_ref().is_none_or(|(_, current)| current.is_handshaking()) {
+                if self.association.as_ref().is_none_or(|(_, it)| it.is_handshaking() || it.is_closed()) {
                     self.association = Some((handle, association));
                 }
             }
@@ -284,16 +284,15 @@ impl DataChannels {
                 Event::Stream(StreamEvent::Readable { id }) => {
                     self.read(now, id, &mut association, events, dropped)
                 }
-                Event::AssociationLost { id, .. } => {
-                    if self.channels.remove(&id).is_some_and(|channel| channel.is_open) {
-                        events.push_back(TransportEvent::ChannelClosed(ChannelKey(id)));
-                    }
+                Event::AssociationLost { id, .. }
+                    if self.channels.remove(&id).is_some_and(|channel| channel.is_open) =>
+                {
+                    events.push_back(TransportEvent::ChannelClosed(ChannelKey(id)));
                 }
                 _ => {}
             }
         }
         if is_up {
-            // Data may have come in the same packet as the end of the handshake, and waits in its stream.
             for (id, channel) in &mut self.channels {
                 channel.pump(now, *id, &mut association);
             }

@@ -195,6 +195,23 @@ fn changed_handshakes_fail_in_words_at_worst() {
     assert!(connected > 0);
 }
 
+/// A client that is who it says, and whose ClientHello, certificate and key exchange are nonsense.
+#[test]
+fn lying_handshakes_fail_in_words_at_worst() {
+    let mut failed = 0;
+    for seed in 0..crate::pair::rounds(150) {
+        let mut pair = Pair::new(Options { seed, ..Options::default() });
+        pair.is_lying = true;
+        pair.run_until(Duration::from_secs(2), |it| it.is_connected() || it.transport.is_dead());
+        failed += u64::from(pair.transport.is_dead());
+        let is_told =
+            pair.events.iter().any(|it| matches!(it, TransportEvent::Failed(_) | TransportEvent::Closed));
+        assert_eq!(is_told, pair.transport.is_dead());
+    }
+    println!("{failed} were refused");
+    assert!(failed > 0);
+}
+
 #[test]
 fn noise_does_no_harm() {
     let mut random = StdRng::seed_from_u64(3);

@@ -92,6 +92,8 @@ pub(crate) struct Pair {
     /// Client addresses from which nothing gets through any more.
     pub(crate) dead_addresses: Vec<SocketAddr>,
     pub(crate) drops: Vec<DropReason>,
+    /// The client lies in its handshake: bytes of its messages are changed on the way, behind the headers.
+    pub(crate) is_lying: bool,
     network: Vec<InFlight>,
     sent: u64,
     pub(crate) identity: Identity,
@@ -151,7 +153,7 @@ impl Pair {
                 remote_ice: offer.ice.clone(),
                 remote_fingerprints: options.fingerprint.map_or(offer.fingerprints.clone(), |it| vec![it]),
                 dtls_role: options.dtls_role,
-                data: options.has_data.then(|| DataSetup { max_message_bytes: Some(262_144) }),
+                data: options.has_data.then_some(DataSetup { max_message_bytes: Some(262_144) }),
             },
             &identity,
             crypto,
@@ -176,6 +178,7 @@ impl Pair {
             captured: Vec::new(),
             dead_addresses: Vec::new(),
             drops: Vec::new(),
+            is_lying: false,
             network: Vec::new(),
             sent: 0,
             identity,
@@ -331,7 +334,18 @@ impl Pair {
         }
     }
 
-    fn send(&mut self, datagram: Captured) {
+    fn send(&mut self, mut datagram: Captured) {
+        const HEADERS: usize = 25;
+        if self.is_lying && datagram.to_server && datagram.bytes[0] == 22 && self.random.random_bool(0.4) {
+            for _ in 0..self.random.random_range(1..4) {
+                let end =
+                    datagram.bytes.len().min(HEADERS + [8, 60, 400, 2000][self.random.random_range(0..4)]);
+                let at = self.random.random_range(HEADERS..end.max(HEADERS + 1));
+                if let Some(byte) = datagram.bytes.get_mut(at) {
+                    *byte = [self.random.random(), 0, 1, 0xff, 0x80][self.random.random_range(0..5)];
+                }
+            }
+        }
         self.captured.push(datagram.clone());
         if self.random.random_bool(self.condition.loss) {
             return;
