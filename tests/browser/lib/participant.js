@@ -86,6 +86,14 @@ async function joinInPage({ room: roomName, name, colour = '#c03030', codec, aud
     tracks.push({ track: canvas.captureStream(20).getVideoTracks()[0], source: 'camera', codec });
   }
   const room = await Room.join(location.origin, { room: roomName, name, identity: name, tracks, slots });
+  // Nothing is decoded until somebody listens.
+  for (const slot of room.slots.filter(({ kind }) => kind === 'audio')) {
+    const sound = document.createElement('audio');
+    sound.autoplay = true;
+    sound.srcObject = slot.stream;
+    document.body.append(sound);
+    sound.play().catch(() => {});
+  }
   globalThis.patchbay = { room, videos: {} };
 }
 

@@ -310,6 +310,13 @@ impl Peer {
         found.ok_or_else(|| PeerError::Unknown(format!("data channel {label}")))
     }
 
+    /// The USERNAME of the peer's connectivity checks (RFC 8445 §7.2.2): the server's ufrag, a colon, its own.
+    pub async fn ice_username(&self) -> Option<String> {
+        let remote = self.connection.remote_description().await?;
+        let local = self.connection.local_description().await?;
+        Some(format!("{}:{}", ufrag(&remote.sdp)?, ufrag(&local.sdp)?))
+    }
+
     /// Restarts ICE from new local sockets, as after a change of network: one more offer, the same sections and tracks.
     pub async fn restart_ice(&self) -> Result<(), PeerError> {
         let options = RTCOfferOptions { ice_restart: true };
@@ -375,6 +382,10 @@ impl Peer {
 
 async fn mid_of(transceiver: &Arc<dyn RtpTransceiver>) -> Result<String, PeerError> {
     transceiver.mid().await?.ok_or_else(|| PeerError::Unexpected("an offer without a mid".to_owned()))
+}
+
+fn ufrag(sdp: &str) -> Option<&str> {
+    sdp.lines().find_map(|line| line.strip_prefix("a=ice-ufrag:"))
 }
 
 /// The addresses of the UDP candidates of an SDP (RFC 8839 §5.1).
