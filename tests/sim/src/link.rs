@@ -13,8 +13,10 @@ pub struct Condition {
     pub duplicate: f64,
     /// Time every datagram takes.
     pub delay: Duration,
-    /// Added to `delay`, uniformly from nothing to this much. Datagrams overtake one another when it exceeds their spacing.
+    /// Added to `delay`, uniformly from nothing to this much. As in a queue, a datagram waits for those before it.
     pub jitter: Duration,
+    /// Probability that a datagram does not wait for those before it, 0 to 1: it overtakes them.
+    pub reorder: f64,
     /// Bits per second that pass; more waits in a queue. `None`: no limit.
     pub rate_bps: Option<u64>,
     /// Longest wait in that queue; what would wait longer is lost.
@@ -28,12 +30,14 @@ pub struct Condition {
 pub struct Link {
     condition: Condition,
     free_at: Option<Instant>,
+    /// When the last datagram that keeps to the order arrives.
+    arrived: Option<Instant>,
 }
 
 impl Link {
     /// A path that behaves as `condition` says.
     pub fn new(condition: Condition) -> Self {
-        Self { condition, free_at: None }
+        Self { condition, free_at: None, arrived: None }
     }
 
     /// When the copies of a datagram of `bytes` bytes, sent at `now`, arrive: none, one or two times.
@@ -43,11 +47,15 @@ impl Link {
             return [None, None];
         }
         let Some(sent) = self.transmit(now, bytes) else { return [None, None] };
-        let first = Some(sent + condition.delay + jitter(condition.jitter, rng));
+        let mut first = sent + condition.delay + jitter(condition.jitter, rng);
+        if !rng.random_bool(condition.reorder) {
+            first = self.arrived.map_or(first, |before| before.max(first));
+            self.arrived = Some(first);
+        }
         let second = rng
             .random_bool(condition.duplicate)
             .then(|| sent + condition.delay + jitter(condition.jitter, rng));
-        [first, second]
+        [Some(first), second]
     }
 
     /// When the last bit of a datagram has left the queue, or `None` if the queue is too long.
@@ -86,7 +94,8 @@ mod tests {
     #[test]
     fn a_rate_spaces_datagrams_and_a_full_queue_drops() {
         let mut rng = StdRng::seed_from_u64(2);
-        let rate = Condition { rate_bps: Some(8_000), queue: Duration::from_millis(150), ..Condition::default() };
+        let rate =
+            Condition { rate_bps: Some(8_000), queue: Duration::from_millis(150), ..Condition::default() };
         let mut link = Link::new(rate);
         let now = Instant::now();
         let arrivals: Vec<_> = (0..4).map(|_| link.carry(now, 100, &mut rng)[0]).collect();

@@ -37,7 +37,12 @@ pub struct Network {
 impl Network {
     /// An empty network, whose luck is all in `seed`.
     pub fn new(seed: u64) -> Self {
-        Self { rng: StdRng::seed_from_u64(seed), links: BTreeMap::new(), under_way: BinaryHeap::new(), order: 0 }
+        Self {
+            rng: StdRng::seed_from_u64(seed),
+            links: BTreeMap::new(),
+            under_way: BinaryHeap::new(),
+            order: 0,
+        }
     }
 
     /// Sets what happens to datagrams from `source` to `destination` from now on.
@@ -53,7 +58,8 @@ impl Network {
         };
         for at in arrivals.into_iter().flatten() {
             self.order += 1;
-            let delivery = Delivery { at, order: self.order, source, destination, contents: contents.to_vec() };
+            let delivery =
+                Delivery { at, order: self.order, source, destination, contents: contents.to_vec() };
             self.under_way.push(Reverse(delivery));
         }
     }

@@ -108,6 +108,9 @@ pub(crate) struct Forwarder {
     pub(crate) rtx_ssrc: Option<Ssrc>,
     current: Option<Feed>,
     pending: Option<Feed>,
+    /// The pending feed is there, but its first packet came too early for a place of its own: nothing of the current one
+    /// is sent any more, or the next would come too early again.
+    is_ending: bool,
     sequence: SequenceRewriter,
     highest: u64,
     timestamp: TimestampRewriter,
@@ -134,6 +137,7 @@ impl Forwarder {
             rtx_ssrc,
             current: None,
             pending: None,
+            is_ending: false,
             sequence: SequenceRewriter::new(sequence),
             highest: u64::from(sequence),
             timestamp: TimestampRewriter::new(RtpTimestamp(u32::from_be_bytes([e, f, g, h]))),
@@ -153,6 +157,7 @@ impl Forwarder {
 
     /// Stays with the current source after all. Returns the one that was waited for.
     pub(crate) fn cancel(&mut self) -> Option<TrackKey> {
+        self.is_ending = false;
         self.pending.take().map(|feed| feed.track)
     }
 
@@ -160,6 +165,7 @@ impl Forwarder {
     pub(crate) fn stop(&mut self) {
         self.current = None;
         self.pending = None;
+        self.is_ending = false;
         self.sequence.stop();
     }
 
@@ -171,7 +177,9 @@ impl Forwarder {
 
     /// Ends what comes from one track.
     pub(crate) fn remove(&mut self, track: TrackKey) {
-        self.pending.take_if(|feed| feed.track == track);
+        if self.pending.take_if(|feed| feed.track == track).is_some() {
+            self.is_ending = false;
+        }
         if self.current.take_if(|feed| feed.track == track).is_some() {
             self.sequence.stop();
         }
@@ -210,6 +218,10 @@ impl Forwarder {
         let Some(feed) = self.current.as_ref().filter(|feed| feed.track == packet.track) else {
             return Verdict::Drop(DropReason::Waiting);
         };
+        if self.is_ending {
+            self.sequence.skip(packet.meta.sequence);
+            return Verdict::Drop(DropReason::Waiting);
+        }
         let Some(carrier) = feed.carrier(packet.meta.payload_type) else {
             self.sequence.skip(packet.meta.sequence);
             return Verdict::Drop(DropReason::Payload);
@@ -235,16 +247,21 @@ impl Forwarder {
             self.pending = Some(feed);
             return Verdict::Drop(DropReason::Payload);
         };
-        feed.generation = packet.generation;
-        feed.format = packet.format;
-        feed.clock_rate = carrier.clock_rate;
         let cadence = if self.is_audio {
             Cadence::audio(carrier.clock_rate)
         } else {
             Cadence::video(carrier.clock_rate)
         };
+        if !self.timestamp.switch(now, packet.meta.timestamp, cadence) {
+            self.pending = Some(feed);
+            self.is_ending = true;
+            return Verdict::Drop(DropReason::Waiting);
+        }
+        self.is_ending = false;
+        feed.generation = packet.generation;
+        feed.format = packet.format;
+        feed.clock_rate = carrier.clock_rate;
         self.sequence.switch(packet.meta.sequence);
-        self.timestamp.switch(now, packet.meta.timestamp, cadence);
         self.payload.switch(packet.format);
         self.current = Some(feed);
         self.forward(now, packet, carrier.payload_type, true)

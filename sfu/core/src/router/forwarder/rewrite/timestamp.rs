@@ -17,7 +17,8 @@ pub(crate) struct Cadence {
 }
 
 impl Cadence {
-    /// Sound comes in packets of 20 ms; an advance that isn't a multiple of it makes the player conceal samples.
+    /// Sound comes in packets of 20 ms; an advance that isn't a multiple of it makes the player conceal samples. Two
+    /// packets can't lie on the same place either, so one that comes too early for a place of its own is left out.
     pub(crate) fn audio(clock_rate: u32) -> Self {
         Self { clock_rate, step: (clock_rate / 50).max(1) }
     }
@@ -27,11 +28,18 @@ impl Cadence {
         Self { clock_rate, step: 1 }
     }
 
-    fn advance(self, elapsed: Duration) -> u32 {
+    /// Ticks to advance after so much time and what was owed before, and what is owed then. `None`: it rounds to nothing,
+    /// and there are several ticks to a step.
+    fn advance(self, elapsed: Duration, owed: i64) -> Option<(u32, i64)> {
         let ticks = elapsed.min(MAX_PAUSE).as_nanos() * u128::from(self.clock_rate) / 1_000_000_000;
-        let step = u128::from(self.step.max(1));
-        let steps = ((ticks + step / 2) / step).max(1);
-        (steps * step) as u32
+        let ticks = ticks as i64 + owed;
+        let step = i64::from(self.step.max(1));
+        let steps = (ticks + step / 2).div_euclid(step);
+        if steps < 1 && step > 1 {
+            return None;
+        }
+        let advance = steps.max(1) * step;
+        Some((advance as u32, ticks - advance))
     }
 }
 
@@ -42,21 +50,29 @@ pub(crate) struct TimestampRewriter {
     /// The highest timestamp sent and when its first packet was; before the first packet, where to begin.
     highest: RtpTimestamp,
     sent_at: Option<Instant>,
+    /// Ticks by which the stream lags behind wall time since switches were rounded; negative if it is ahead. Without
+    /// it every switch would put sound half a packet further ahead on average, and players would add that as delay.
+    owed: i64,
 }
 
 impl TimestampRewriter {
     /// A stream whose first packet will have this timestamp.
     pub(crate) fn new(first: RtpTimestamp) -> Self {
-        Self { offset: 0, highest: first, sent_at: None }
+        Self { offset: 0, highest: first, sent_at: None, owed: 0 }
     }
 
-    /// Begins a source whose first packet has the timestamp `first_in`.
-    pub(crate) fn switch(&mut self, now: Instant, first_in: RtpTimestamp, cadence: Cadence) {
-        let advance = match self.sent_at {
-            Some(sent_at) => cadence.advance(now.saturating_duration_since(sent_at)),
-            None => 0,
-        };
+    /// Begins a source whose first packet has the timestamp `first_in`. Returns false if there is no place for that packet
+    /// yet: then the source has not begun, and its next packet is to be tried.
+    #[must_use]
+    pub(crate) fn switch(&mut self, now: Instant, first_in: RtpTimestamp, cadence: Cadence) -> bool {
+        let mut advance = 0;
+        if let Some(sent_at) = self.sent_at {
+            let elapsed = now.saturating_duration_since(sent_at);
+            let Some(next) = cadence.advance(elapsed, self.owed) else { return false };
+            (advance, self.owed) = next;
+        }
         self.offset = self.highest.wrapping_add(advance).0.wrapping_sub(first_in.0);
+        true
     }
 
     /// The outgoing timestamp of a packet of the current source.
@@ -85,23 +101,45 @@ mod tests {
     #[test]
     fn sound_advances_by_whole_packets() {
         let cadence = Cadence::audio(48_000);
-        assert_eq!(cadence.advance(Duration::ZERO), 960);
-        assert_eq!(cadence.advance(Duration::from_millis(29)), 960);
-        assert_eq!(cadence.advance(Duration::from_millis(31)), 1_920);
-        assert_eq!(cadence.advance(Duration::from_secs(10)), 480_000);
-        assert_eq!(Cadence::video(90_000).advance(Duration::ZERO), 1);
-        assert_eq!(Cadence::video(90_000).advance(Duration::from_millis(40)), 3_600);
+        assert_eq!(cadence.advance(Duration::from_millis(9), 0), None);
+        assert_eq!(cadence.advance(Duration::from_millis(9), 48), Some((960, -480)));
+        assert_eq!(cadence.advance(Duration::from_millis(29), 0), Some((960, 432)));
+        assert_eq!(cadence.advance(Duration::from_millis(29), 432), Some((1_920, -96)));
+        assert_eq!(cadence.advance(Duration::from_secs(10), 0), Some((480_000, 0)));
+        assert_eq!(Cadence::video(90_000).advance(Duration::ZERO, 0), Some((1, -1)));
+        assert_eq!(Cadence::video(90_000).advance(Duration::from_millis(40), 0), Some((3_600, 0)));
+    }
+
+    #[test]
+    fn sound_does_not_run_ahead_over_many_switches() {
+        let mut rng = StdRng::seed_from_u64(1);
+        let start = Instant::now();
+        let mut now = start;
+        let mut rewriter = TimestampRewriter::new(RtpTimestamp(7));
+        let mut out = RtpTimestamp(7);
+        for _ in 0..1_000 {
+            // The new source's packets fall anywhere between those of the old one.
+            let mut timestamp = RtpTimestamp(rng.random());
+            now += Duration::from_micros(rng.random_range(0..20_000));
+            while !rewriter.switch(now, timestamp, Cadence::audio(48_000)) {
+                now += Duration::from_millis(20);
+                timestamp = timestamp.wrapping_add(960);
+            }
+            out = rewriter.rewrite(now, timestamp);
+        }
+        let error = i64::from(out.0) - 7 - (now - start).as_micros() as i64 * 48 / 1_000;
+        assert!(error.abs() <= 2 * 960, "{error} ticks off after 1,000 switches");
     }
 
     #[test]
     fn a_switch_goes_on_with_wall_time() {
         let start = Instant::now();
         let mut rewriter = TimestampRewriter::new(RtpTimestamp(u32::MAX - 100));
-        rewriter.switch(start, RtpTimestamp(5), Cadence::video(90_000));
+        assert!(rewriter.switch(start, RtpTimestamp(5), Cadence::video(90_000)));
         assert_eq!(rewriter.rewrite(start, RtpTimestamp(5)), RtpTimestamp(u32::MAX - 100));
         assert_eq!(rewriter.rewrite(start, RtpTimestamp(3_005)), RtpTimestamp(2_899));
         let later = start + Duration::from_secs(1);
-        rewriter.switch(later, RtpTimestamp(777_777), Cadence::video(90_000));
+        assert!(rewriter.switch(later, RtpTimestamp(777_777), Cadence::video(90_000)));
         assert_eq!(rewriter.rewrite(later, RtpTimestamp(777_777)), RtpTimestamp(92_899));
     }
 
@@ -116,7 +154,7 @@ mod tests {
             let mut last: Option<RtpTimestamp> = None;
             for _ in 0..rng.random_range(2..6) {
                 let mut timestamp = RtpTimestamp(rng.random());
-                rewriter.switch(now, timestamp, Cadence::video(90_000));
+                assert!(rewriter.switch(now, timestamp, Cadence::video(90_000)));
                 for _ in 0..rng.random_range(1..100) {
                     for _ in 0..3 {
                         let out = rewriter.rewrite(now, timestamp);
