@@ -65,6 +65,7 @@ export const FINAL_CLOSE_CODES = /** @type {Record<number, string>} */ ({
  *   | {type: "candidate", candidate: string, mid?: string}
  *   | {type: "transport", state: "connected", srtp_profile: string}
  *   | {type: "transport", state: "failed", reason: string}
+ *   | {type: "ice_servers", ice_servers: RTCIceServer[]}
  *   | {type: "left", reason: LeaveReason}} ServerEvent
  * @typedef {ServerEvent & {seq: number}} ServerMessage
  */

@@ -155,6 +155,7 @@ export class Session extends EventTarget {
   #receive(message) {
     if (this.#ended) return;
     if (message.type === "candidate") this.#transport.addCandidate(message);
+    else if (message.type === "ice_servers") this.#transport.useIceServers(message.ice_servers);
     else if (message.type === "transport" && message.state === "failed") this.#lose(new PatchbayError("media_failed", message.reason));
     else this.dispatchEvent(Object.assign(new Event("message"), { message }));
   }

@@ -94,7 +94,7 @@ export class Transport extends EventTarget {
       const mids = assignMids(sdp, pc.getTransceivers().filter(({ direction }) => direction !== "stopped"));
       const exchanged = await exchange({ sdp, midOf: (transceiver) => mids.get(transceiver) ?? "" });
       if (exchanged.iceServers && exchanged.iceServers.length > 0) {
-        pc.setConfiguration({ ...pc.getConfiguration(), iceServers: exchanged.iceServers });
+        this.useIceServers(exchanged.iceServers);
       }
       this.offers += 1;
       await pc.setLocalDescription(offer);
@@ -104,6 +104,14 @@ export class Transport extends EventTarget {
     const result = this.#queue.then(run);
     this.#queue = result.catch(() => {});
     return result;
+  }
+
+  /**
+   * ICE servers for the next time candidates are gathered: the first offer, or an ICE restart.
+   * @param {RTCIceServer[]} iceServers
+   */
+  useIceServers(iceServers) {
+    this.connection.setConfiguration({ ...this.connection.getConfiguration(), iceServers });
   }
 
   /**
