@@ -13,6 +13,8 @@ import { deviceWords, wordsFor } from "./words.js";
 const SELF = "self/camera";
 /** How often figures are taken. */
 const STATS_MS = 2_000;
+/** Who speaks is told to screen readers at most this often. */
+const SPEAKER_MS = 8_000;
 /** More people than this, and comings and goings are told to screen readers only. */
 const TOAST_PEOPLE = 12;
 
@@ -147,6 +149,7 @@ export class Call {
     for (const type of ["participantupdated", "trackpublished", "trackunpublished", "trackmuted"]) room.addEventListener(type, refresh);
     room.addEventListener("speakerschanged", (event) => {
       for (const { identity } of /** @type {import("../sdk/index.js").SpeakersEvent} */ (event).speakers) this.#lastSpoke.set(identity, performance.now());
+      this.#announceSpeaker(room);
       this.#refresh();
     });
     room.addEventListener("chat", (event) => {
@@ -164,6 +167,20 @@ export class Call {
     this.#refresh();
     this.#showPictures();
     announce(`You joined ${room.name}. ${room.participants.length} others are here.`);
+  }
+
+  #announced = { identity: "", at: Number.NEGATIVE_INFINITY };
+
+  /**
+   * Says who speaks to people who can't see the ring: where there is a choice, and not at every word.
+   * @param {Room} room
+   */
+  #announceSpeaker(room) {
+    const speaker = room.speakers.find(({ isSelf }) => !isSelf);
+    const now = performance.now();
+    if (!speaker || room.participants.length < 2 || speaker.identity === this.#announced.identity || now - this.#announced.at < SPEAKER_MS) return;
+    this.#announced = { identity: speaker.identity, at: now };
+    announce(`${speaker.name} speaks`);
   }
 
   /**

@@ -37,6 +37,14 @@ test("joining is one round trip, and the steps are in the order that lets ICE se
   assert.equal(room.offers, 1);
 });
 
+test("fresh credentials are there for the next ICE restart", async () => {
+  const { world, socket, pc } = await join();
+  const fresh = [{ urls: ["turn:192.0.2.1"], username: "2:a", credential: "b" }];
+  socket.say({ type: "ice_servers", ice_servers: fresh });
+  await world.settle();
+  assert.deepEqual(pc.getConfiguration().iceServers, fresh);
+});
+
 test("the state follows the media, not the signaling", async () => {
   const { room, pc } = await join();
   assert.equal(room.state, "connecting");
