@@ -33,7 +33,7 @@ def pending(webrtc, signal, *arguments):
 
 def negotiate(webrtc, url):
     reply = pending(webrtc, "create-offer", None)
-    offer = reply["offer"]
+    offer = reply.get_value("offer")
     pending(webrtc, "set-local-description", offer)
     sdp, resource = exchange.offer(url, offer.sdp.as_text())
     _, message = GstSdp.SDPMessage.new_from_text(sdp)
@@ -75,8 +75,10 @@ def publish(url, seconds, colour):
 
 
 def play(url, wanted):
-    pipeline = Gst.parse_launch("webrtcbin name=webrtc bundle-policy=max-bundle")
-    webrtc = pipeline.get_by_name("webrtc")
+    pipeline = Gst.Pipeline.new()
+    webrtc = Gst.ElementFactory.make("webrtcbin")
+    webrtc.set_property("bundle-policy", GstWebRTC.WebRTCBundlePolicy.MAX_BUNDLE)
+    pipeline.add(webrtc)
     seen = {"frames": 0, "samples": 0, "colour": None}
 
     def on_video(sink):
