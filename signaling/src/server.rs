@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
+use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -84,6 +85,12 @@ impl Server {
             }
         };
         let drained = tokio::spawn(farewell);
+        // Messages are small and each is awaited: none may wait for the acknowledgement of the one before (up to 40 ms).
+        let listener = listener.tap_io(|tcp| {
+            if let Err(error) = tcp.set_nodelay(true) {
+                tracing::debug!(%error, "cannot switch Nagle's algorithm off");
+            }
+        });
         let serve = axum::serve(listener, routes(app)).with_graceful_shutdown(async move {
             let _ = is_closing.wait_for(|closing| *closing).await;
         });
