@@ -159,7 +159,7 @@ impl LoadPeer {
         while let Ok((length, remote)) = self.socket.recv_from(&mut self.buffer) {
             received = true;
             let now = Instant::now();
-            let path = Path { local: self.local, remote };
+            let path = Path::udp(self.local, remote);
             let datagram = &mut self.buffer[..length];
             let payload = match self.peer.handle_datagram(now, path, datagram) {
                 PeerReceived::Rtp { len, header, .. } => header.payload_range(&datagram[..len]).ok(),

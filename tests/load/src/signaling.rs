@@ -15,7 +15,7 @@ use tokio::time::{interval, timeout};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -58,7 +58,7 @@ impl Signaling {
             let mut request = self.url.as_str().into_client_request().map_err(|error| error.to_string())?;
             let protocol = HeaderValue::from_static(WEBSOCKET_PROTOCOL);
             request.headers_mut().insert("sec-websocket-protocol", protocol);
-            let (socket, _) = timeout(PATIENCE, connect_async(request))
+            let (socket, _) = timeout(PATIENCE, connect_async_with_config(request, None, true))
                 .await
                 .map_err(|_| format!("{} does not answer", self.url))?
                 .map_err(|error| format!("{}: {error}", self.url))?;
