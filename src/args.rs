@@ -91,6 +91,22 @@ pub(crate) struct Signaling {
         value_name = "URL[,USERNAME,CREDENTIAL]"
     )]
     pub(crate) ice_server: Vec<String>,
+    /// A STUN server for clients (repeatable): stun:HOST:PORT
+    #[arg(long, env = "PATCHBAY_STUN_SERVER", value_delimiter = ' ', value_name = "URL")]
+    pub(crate) stun_server: Vec<String>,
+    /// A TURN server that shares --turn-secret (repeatable): turn:HOST:PORT?transport=udp, or turns:HOST:PORT
+    #[arg(long, env = "PATCHBAY_TURN_SERVER", value_delimiter = ' ', value_name = "URL")]
+    pub(crate) turn_server: Vec<String>,
+    /// coturn's static-auth-secret, for credentials that hold for one session and --turn-ttl
+    #[arg(long, env = "PATCHBAY_TURN_SECRET", hide_env_values = true, value_name = "SECRET")]
+    pub(crate) turn_secret: Option<String>,
+    /// A file with that secret, as patchbay turn-config writes it
+    #[arg(long, env = "PATCHBAY_TURN_SECRET_FILE", value_name = "FILE", conflicts_with = "turn_secret")]
+    pub(crate) turn_secret_file: Option<PathBuf>,
+    /// How long TURN credentials hold: a number with s, m, h or d. WHIP and WHEP can't be told of new ones during a
+    /// call, so make it longer than theirs last; a stolen one relays to the SFU for as long
+    #[arg(long, env = "PATCHBAY_TURN_TTL", default_value = "6h", value_name = "TIME")]
+    pub(crate) turn_ttl: String,
     /// WebSocket connections at a time. Each costs about 100 KB when idle
     #[arg(long, env = "PATCHBAY_MAX_CONNECTIONS", default_value_t = 10_000, value_name = "COUNT")]
     pub(crate) max_connections: usize,
@@ -118,7 +134,7 @@ pub(crate) struct Media {
     /// Announces loopback addresses too, for peers on this host while it has no other network
     #[arg(long, env = "PATCHBAY_ANNOUNCE_LOOPBACK")]
     pub(crate) announce_loopback: bool,
-    /// The node's name in logs and metrics; the host's name by default
+    /// The node's name in logs and metrics, unique among nodes; the host's name by default
     #[arg(long, env = "PATCHBAY_NODE_NAME", value_name = "NAME")]
     pub(crate) node_name: Option<String>,
 }

@@ -1,10 +1,11 @@
 //! From what was written to what is meant: every check that needs no socket.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use patchbay_protocol::{IceServer, NodeName, limit};
 use patchbay_sfu::NodeConfig;
-use patchbay_signaling::{KeyError, Keys, Secret};
+use patchbay_signaling::{KeyError, Keys, Secret, Turn};
 
 use crate::args;
 
@@ -35,6 +36,20 @@ pub(crate) enum ConfigError {
     KeysFile { path: PathBuf, source: std::io::Error },
     #[error("--ice-server {0:?}: written as stun:HOST:PORT, or turn:HOST:PORT,USERNAME,CREDENTIAL")]
     IceServer(String),
+    #[error("--stun-server {0:?}: written as stun:HOST:PORT")]
+    StunServer(String),
+    #[error("--turn-server {0:?}: written as turn:HOST:PORT?transport=udp or tcp, or turns:HOST:PORT")]
+    TurnServer(String),
+    #[error("--turn-server needs --turn-secret or --turn-secret-file: what coturn has as static-auth-secret")]
+    TurnWithoutSecret,
+    #[error("there is a TURN secret, but no --turn-server to use it with")]
+    TurnWithoutServer,
+    #[error("the TURN secret must have {TURN_SECRET_BYTES} bytes or more and no white space")]
+    TurnSecret,
+    #[error("can't read the TURN secret in {}: {source}", .path.display())]
+    TurnSecretFile { path: PathBuf, source: std::io::Error },
+    #[error("--turn-ttl {0:?}: 1m to 7d, a number with s, m, h or d")]
+    TurnTtl(String),
     #[error("--allowed-origin {0:?}: written as https://example.org, without a path; * for any")]
     Origin(String),
     #[error("--node-name: 1 to 128 bytes of text without control characters")]
@@ -46,6 +61,12 @@ pub(crate) enum ConfigError {
     #[error("--signaling {0:?}: written as ws://HOST:PORT/v1/nodes")]
     SignalingUrl(String),
 }
+
+/// Bytes of the shortest TURN secret: credentials go to everybody, so fewer can be guessed offline from one of them.
+const TURN_SECRET_BYTES: usize = 16;
+/// Shorter, and a slow join may outlive its credentials; longer, and they are no longer short-lived.
+const TURN_TTL: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(60)..=Duration::from_secs(7 * 86_400);
 
 impl Config {
     pub(crate) fn serve(raw: args::Serve) -> Result<Self, ConfigError> {
@@ -85,6 +106,14 @@ fn signaling(raw: args::Signaling) -> Result<patchbay_signaling::Config, ConfigE
     config.insecure_open = raw.insecure_open;
     config.allowed_origins = raw.allowed_origin;
     config.ice_servers = raw.ice_server.iter().map(|text| ice_server(text)).collect::<Result<_, _>>()?;
+    for url in &raw.stun_server {
+        if !is_server_url(url, &["stun", "stuns"]) {
+            return Err(ConfigError::StunServer(url.clone()));
+        }
+        config.ice_servers.push(IceServer { urls: vec![url.clone()], username: None, credential: None });
+    }
+    let secret = turn_secret(raw.turn_secret, raw.turn_secret_file)?;
+    config.turn = turn(raw.turn_server, secret, &raw.turn_ttl)?;
     config.max_connections = raw.max_connections;
     config.node_secret = raw.node_secret.map(node_secret).transpose()?;
     Ok(config)
@@ -118,6 +147,76 @@ pub(crate) fn keys(text: Option<&str>, file: Option<&Path>) -> Result<Keys, Conf
 
 fn node_secret(secret: String) -> Result<Secret, ConfigError> {
     if secret.trim().is_empty() { Err(ConfigError::NodeSecret) } else { Ok(Secret::new(secret)) }
+}
+
+fn turn(urls: Vec<String>, secret: Option<Secret>, ttl: &str) -> Result<Option<Turn>, ConfigError> {
+    if let Some(bad) = urls.iter().find(|url| !is_server_url(url, &["turn", "turns"])) {
+        return Err(ConfigError::TurnServer(bad.clone()));
+    }
+    let ttl = duration(ttl)
+        .filter(|ttl| TURN_TTL.contains(ttl))
+        .ok_or_else(|| ConfigError::TurnTtl(ttl.to_owned()))?;
+    match (urls.is_empty(), secret) {
+        (true, None) => Ok(None),
+        (true, Some(_)) => Err(ConfigError::TurnWithoutServer),
+        (false, None) => Err(ConfigError::TurnWithoutSecret),
+        (false, Some(secret)) => Ok(Some(Turn { urls, secret, ttl })),
+    }
+}
+
+/// The secret from the command line or from a file, of which line ends at its end are no part.
+fn turn_secret(text: Option<String>, file: Option<PathBuf>) -> Result<Option<Secret>, ConfigError> {
+    let text = match (text, file) {
+        (Some(text), _) => text,
+        (None, Some(path)) => match std::fs::read_to_string(&path) {
+            Ok(text) => text.trim_end().to_owned(),
+            Err(source) => return Err(ConfigError::TurnSecretFile { path, source }),
+        },
+        (None, None) => return Ok(None),
+    };
+    if text.len() < TURN_SECRET_BYTES || text.contains(char::is_whitespace) {
+        return Err(ConfigError::TurnSecret);
+    }
+    Ok(Some(Secret::new(text)))
+}
+
+/// `scheme:host[:port][?transport=udp|tcp]` (RFC 7064, RFC 7065): anything else, browsers refuse to use at all.
+fn is_server_url(url: &str, schemes: &[&str]) -> bool {
+    let Some((scheme, rest)) = url.split_once(':') else { return false };
+    let (place, query) = rest.split_once('?').map_or((rest, None), |(place, query)| (place, Some(query)));
+    let is_turn = scheme.starts_with("turn");
+    let is_query_good = match query {
+        None => true,
+        Some("transport=tcp") => is_turn,
+        // No browser speaks TURN over DTLS.
+        Some("transport=udp") => scheme == "turn",
+        Some(_) => false,
+    };
+    let (host, port) = match place.strip_prefix('[').and_then(|place| place.split_once(']')) {
+        Some((host, port)) => (host.parse::<std::net::Ipv6Addr>().map_or("", |_| host), port),
+        None => place.split_at(place.find(':').unwrap_or(place.len())),
+    };
+    let is_host =
+        |host: &str| !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || "/,@".contains(c));
+    let is_port = |port: &str| {
+        port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
+    };
+    schemes.contains(&scheme) && is_query_good && is_host(host) && (port.is_empty() || is_port(port))
+}
+
+/// `90`, `90s`, `15m`, `12h`, `7d`; at most ten years.
+pub(crate) fn duration(text: &str) -> Option<Duration> {
+    const LONGEST: u64 = 10 * 365 * 86_400;
+    let (number, unit) = match text.char_indices().last()? {
+        (_, digit) if digit.is_ascii_digit() => (text, 1),
+        (end, 's') => (&text[..end], 1),
+        (end, 'm') => (&text[..end], 60),
+        (end, 'h') => (&text[..end], 3_600),
+        (end, 'd') => (&text[..end], 86_400),
+        _ => return None,
+    };
+    let seconds = number.parse::<u64>().ok()?.checked_mul(unit)?;
+    (1..=LONGEST).contains(&seconds).then(|| Duration::from_secs(seconds))
 }
 
 /// `stun:host`, or `turn:host,username,credential` (RFC 7064, RFC 7065).
@@ -225,6 +324,63 @@ mod tests {
         for bad in ["turn:t.example.org", "stun:", "http://x", "stun:x,user,pass", "turn:x,user"] {
             let error = parse(&format!("patchbay --ice-server {bad}")).err();
             assert!(matches!(error, Some(ConfigError::IceServer(_))), "{bad}");
+        }
+    }
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!(duration("90"), Some(Duration::from_secs(90)));
+        assert_eq!(duration("15m"), Some(Duration::from_secs(900)));
+        assert_eq!(duration("7d"), Some(Duration::from_secs(604_800)));
+        for bad in ["7w", "é", "", "0s", "99999999999999999999d"] {
+            assert_eq!(duration(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn turn_servers_come_with_a_secret() {
+        let secret = "--turn-secret 0123456789abcdef";
+        let line = format!(
+            "patchbay --stun-server stun:s.example.org --turn-server turn:t.example.org:3478?transport=udp \
+             --turn-server turns:[2001:db8::1]:443?transport=tcp {secret} --turn-ttl 90m"
+        );
+        let Role::Serve { signaling, .. } = parse(&line).unwrap().role else { panic!() };
+        assert_eq!(signaling.ice_servers.len(), 1);
+        let turn = signaling.turn.as_ref().unwrap();
+        assert_eq!((turn.urls.len(), turn.ttl), (2, Duration::from_secs(5_400)));
+        assert!(!format!("{signaling:?}").contains("0123456789abcdef"), "no log shows the secret");
+
+        let server = "--turn-server turn:t.example.org";
+        let refused = |line: &str| parse(&format!("patchbay {line}")).err().map(|error| error.to_string());
+        for (line, words) in [
+            (server, "needs --turn-secret"),
+            (secret, "no --turn-server"),
+            ("--turn-server turn:t.example.org --turn-secret short", "16 bytes"),
+            ("--turn-secret-file /nonexistent/secret", "can't read the TURN secret"),
+            ("--stun-server turn:t.example.org", "--stun-server"),
+            ("--stun-server stun:t.example.org?transport=udp", "--stun-server"),
+        ] {
+            assert!(refused(line).unwrap().contains(words), "{line}");
+        }
+        for bad in [
+            "t.example.org",
+            "turn:",
+            "turn:t:0",
+            "turn:t:x",
+            "turn:t?transport=tls",
+            "turn:::1",
+            "turn:[::1",
+            "turns:t?transport=udp",
+            "turn:me@t",
+            "turn://t",
+            "stun:t",
+        ] {
+            let line = format!("--turn-server {bad} {secret}");
+            assert!(refused(&line).unwrap().starts_with("--turn-server"), "{bad}");
+        }
+        for bad in ["59s", "8d", "soon"] {
+            let line = format!("{server} {secret} --turn-ttl {bad}");
+            assert!(refused(&line).unwrap().starts_with("--turn-ttl"), "{bad}");
         }
     }
 

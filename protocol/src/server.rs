@@ -115,6 +115,12 @@ pub enum ServerEvent {
         #[serde(flatten)]
         state: TransportState,
     },
+    /// ICE servers with fresh credentials, before those of the join expire: for `RTCPeerConnection.setConfiguration`,
+    /// so that the next ICE restart gathers with them. They replace all earlier ones.
+    IceServers {
+        /// The servers.
+        ice_servers: Vec<IceServer>,
+    },
     /// The client was removed from the room by the server; the connection stays open.
     Left {
         /// Why.

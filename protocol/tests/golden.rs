@@ -80,6 +80,7 @@ fn events() {
             "chat",
             "candidate",
             "transport",
+            "ice_servers",
             "left",
         ],
     );

@@ -11,6 +11,7 @@ use crate::metric::{Gauges, Metrics};
 use crate::node::NodeHub;
 use crate::room::{MemberId, RoomConfig};
 use crate::rooms::Rooms;
+use crate::turn::IceServers;
 use crate::whip::Resources;
 
 /// The server's state. Clones are the same server.
@@ -21,6 +22,7 @@ pub(crate) struct App {
 
 pub(crate) struct Inner {
     pub(crate) config: Config,
+    pub(crate) ice_servers: Arc<IceServers>,
     pub(crate) hub: NodeHub,
     pub(crate) rooms: Rooms,
     pub(crate) resources: Resources,
@@ -36,8 +38,10 @@ impl App {
     pub(crate) fn new(config: Config, shutdown: watch::Receiver<bool>) -> Self {
         let metrics = Arc::new(Metrics::default());
         let hub = NodeHub::new(config.link);
+        let ice_servers =
+            Arc::new(IceServers { fixed: config.ice_servers.clone(), turn: config.turn.clone() });
         let room_config = RoomConfig {
-            ice_servers: config.ice_servers.clone().into(),
+            ice_servers: ice_servers.clone(),
             linger: config.room_linger,
             capacity: config.room_capacity,
         };
@@ -45,6 +49,7 @@ impl App {
         let connections = Arc::new(Semaphore::new(config.max_connections));
         let inner = Inner {
             config,
+            ice_servers,
             hub,
             rooms,
             resources: Resources::default(),

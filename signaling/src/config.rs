@@ -8,6 +8,7 @@ use patchbay_protocol::{IceServer, limit};
 use crate::auth::{Keys, Secret};
 use crate::connection::OutboxLimit;
 use crate::node::LinkTiming;
+use crate::turn::Turn;
 
 /// Everything a server is told at its start. [`Config::new`] has defaults that hold in production.
 #[derive(Debug, Clone)]
@@ -22,8 +23,10 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     /// What nodes in other processes must know. Without it none can attach over `/v1/nodes`.
     pub node_secret: Option<Secret>,
-    /// Handed to everybody who joins, by `join` and by WHIP and WHEP.
+    /// Handed to everybody who joins as they are, by `join` and by WHIP and WHEP.
     pub ice_servers: Vec<IceServer>,
+    /// Handed out beside them, with short-lived credentials for each session.
+    pub turn: Option<Turn>,
     /// WebSocket connections at a time. Cost of raising: about 100 KB each when idle, up to the outbox's bound when slow.
     pub max_connections: usize,
     /// Participants of one room.
@@ -72,6 +75,7 @@ impl Config {
             allowed_origins: Vec::new(),
             node_secret: None,
             ice_servers: Vec::new(),
+            turn: None,
             max_connections: 10_000,
             room_capacity: limit::ROOM_PARTICIPANTS,
             room_linger: Duration::from_secs(5),

@@ -21,6 +21,7 @@ mod page;
 mod room;
 mod rooms;
 mod server;
+mod turn;
 mod whip;
 
 pub use auth::{KEY_BYTES, KeyError, Keys, Secret};
@@ -28,3 +29,4 @@ pub use config::{Config, ConnectionTiming, Rate};
 pub use connection::OutboxLimit;
 pub use node::{LinkTiming, NodeHub};
 pub use server::{Server, StartError};
+pub use turn::Turn;

@@ -8,9 +8,10 @@ use patchbay_protocol::{
     ProtocolError, Reply, RequestId, ServerEvent, SessionId, SlotSource, Source, TransportId,
 };
 use serde_json::Value;
+use tracing::info;
 
 use super::member::{Member, Stage};
-use super::{MemberId, Output, Pending, Room, check};
+use super::{MemberId, Moment, Output, Pending, Room, check};
 
 /// Somebody who wants in. Who it is and what it may do is settled already; the random ids are the caller's.
 #[derive(Debug)]
@@ -37,7 +38,7 @@ pub(crate) struct Watch {
 }
 
 impl Room {
-    pub(super) fn handle_join(&mut self, member: MemberId, id: RequestId, join: Join) {
+    pub(super) fn handle_join(&mut self, now: Moment, member: MemberId, id: RequestId, join: Join) {
         if self.members.len() >= self.config.capacity {
             self.refuse(member, id, ErrorCode::RoomFull, "the room holds as many participants as it may");
             self.outputs.push_back(Output::Detached { member, close: None });
@@ -64,6 +65,8 @@ impl Room {
             metadata_fixed: join.metadata_fixed,
             transport: join.transport,
             on_node: false,
+            ice_servers: self.config.ice_servers.issue(&join.session, now.unix_ms),
+            ice_refresh: None,
             session: join.session,
             secret: join.secret,
             tracks: Vec::new(),
@@ -72,6 +75,7 @@ impl Room {
             offers: VecDeque::new(),
         };
         self.members.insert(member, entry);
+        self.schedule_ice_refresh(now, member);
         match join.offer {
             Some(offer) => self.start_negotiation(member, id, offer),
             None => self.finish_join(member, None),
@@ -84,8 +88,10 @@ impl Room {
         let Stage::Joining(id) = std::mem::replace(&mut entry.stage, Stage::Joined) else { return };
         let (identity, own, hidden) = (entry.identity.clone(), entry.participant(), entry.grants.hidden);
         let (session, secret, grants) = (entry.session.clone(), entry.secret.clone(), entry.grants.clone());
+        let ice_servers = std::mem::take(&mut entry.ice_servers);
         let watches = !entry.watches.is_empty();
 
+        info!(participant = %own.number, identity, hidden, tracks = own.tracks.len(), "participant joined");
         let replaced: Vec<MemberId> = self
             .members
             .iter()
@@ -112,7 +118,7 @@ impl Room {
             participant: own.clone(),
             grants,
             participants,
-            ice_servers: self.config.ice_servers.to_vec(),
+            ice_servers,
             answer,
         };
         self.reply(member, id, Ok(Reply::Joined(Box::new(joined))));
@@ -131,6 +137,7 @@ impl Room {
     /// The member is out, whatever the reason. Unknown members are out already.
     pub(super) fn remove(&mut self, member: MemberId, reason: LeaveReason) {
         let Some(entry) = self.members.remove(&member) else { return };
+        self.forget_ice_refresh(member, &entry);
         self.refuse_what_waits(member, &entry);
         if entry.on_node {
             self.command(NodeCommand::CloseTransport { transport: entry.transport });

@@ -1,10 +1,11 @@
 //! One member of a room: data only.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use patchbay_protocol::{
-    Description, Grants, Mid, Participant, ParticipantNumber, RequestId, SessionId, Source, Track, TrackId,
-    TransportId,
+    Description, Grants, IceServer, Mid, Participant, ParticipantNumber, RequestId, SessionId, Source, Track,
+    TrackId, TransportId,
 };
 use serde_json::Value;
 
@@ -51,6 +52,10 @@ pub(super) struct Member {
     pub(super) on_node: bool,
     pub(super) session: SessionId,
     pub(super) secret: String,
+    /// For the reply to `join`; taken by it.
+    pub(super) ice_servers: Vec<IceServer>,
+    /// When they are to be issued again.
+    pub(super) ice_refresh: Option<Instant>,
     pub(super) tracks: Vec<MemberTrack>,
     pub(super) watches: Vec<Watch>,
     /// The offer that is with the node.

@@ -7,20 +7,21 @@
 
 mod check;
 mod entry;
+mod ice;
 mod member;
 mod negotiation;
 mod request;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use patchbay_protocol::node::{CommandResult, NodeCommand, NodeEvent};
 use patchbay_protocol::{
-    ClientRequest, CloseCode, ErrorCode, IceServer, LeaveReason, ParticipantNumber, ProtocolError, Reply,
-    RequestId, RoomId, RoomName, ServerEvent, TransportId,
+    ClientRequest, CloseCode, ErrorCode, LeaveReason, ParticipantNumber, ProtocolError, Reply, RequestId,
+    RoomId, RoomName, ServerEvent, TransportId,
 };
 
 pub(crate) use check::{check_identity, check_metadata, check_name};
@@ -29,11 +30,13 @@ use member::Member;
 pub(crate) use member::MemberId;
 use negotiation::Negotiation;
 
+use crate::turn::IceServers;
+
 /// What every room of this server has in common.
 #[derive(Debug, Clone)]
 pub(crate) struct RoomConfig {
-    /// Handed to everybody who joins.
-    pub(crate) ice_servers: Arc<[IceServer]>,
+    /// Issued to everybody who joins, and again before they expire.
+    pub(crate) ice_servers: Arc<IceServers>,
     /// How long an empty room is kept.
     pub(crate) linger: Duration,
     /// How many members a room holds.
@@ -111,6 +114,8 @@ pub(crate) struct Room {
     next_track: u32,
     next_ticket: u64,
     empty_since: Option<Instant>,
+    /// When whose ICE servers are to be issued again.
+    ice_refreshes: BTreeSet<(Instant, MemberId)>,
 }
 
 impl Room {
@@ -128,13 +133,14 @@ impl Room {
             next_track: 1,
             next_ticket: 1,
             empty_since: Some(now.at),
+            ice_refreshes: BTreeSet::new(),
         }
     }
 
     /// Takes one input.
     pub(crate) fn handle(&mut self, now: Moment, input: Input) {
         match input {
-            Input::Join { member, id, join } => self.handle_join(member, id, *join),
+            Input::Join { member, id, join } => self.handle_join(now, member, id, *join),
             Input::Request { member, id, request } => self.handle_request(now, member, id, request),
             Input::Gone { member, reason } => self.remove(member, reason),
             Input::Done { ticket, result } => self.handle_result(ticket, result),
@@ -150,9 +156,10 @@ impl Room {
         }
     }
 
-    /// Does what is due: an empty room ends.
+    /// Does what is due: ICE servers are issued again, an empty room ends.
     pub(crate) fn handle_deadline(&mut self, now: Moment) {
-        if self.deadline().is_some_and(|deadline| deadline <= now.at) {
+        self.refresh_ice_servers(now);
+        if self.end().is_some_and(|end| end <= now.at) {
             self.empty_since = Some(now.at);
             self.outputs.push_back(Output::Over);
         }
@@ -160,6 +167,12 @@ impl Room {
 
     /// When [`Self::handle_deadline`] wants to be called.
     pub(crate) fn deadline(&self) -> Option<Instant> {
+        let refresh = self.ice_refreshes.first().map(|(due, _)| *due);
+        [self.end(), refresh].into_iter().flatten().min()
+    }
+
+    /// When the room ends, if nobody comes.
+    fn end(&self) -> Option<Instant> {
         self.empty_since.map(|since| since + self.config.linger)
     }
 

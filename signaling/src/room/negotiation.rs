@@ -163,6 +163,7 @@ impl Room {
     fn fail(&mut self, member: MemberId, id: RequestId, is_join: bool, error: ProtocolError) {
         self.reply(member, id, Err(error));
         if is_join && let Some(entry) = self.members.remove(&member) {
+            self.forget_ice_refresh(member, &entry);
             self.command(NodeCommand::CloseTransport { transport: entry.transport });
             self.outputs.push_back(Output::Detached { member, close: None });
         }

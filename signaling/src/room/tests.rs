@@ -15,7 +15,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let config = RoomConfig { ice_servers: Arc::new([]), linger: Duration::from_secs(5), capacity: 3 };
+        let config = RoomConfig { ice_servers: Arc::default(), linger: Duration::from_secs(5), capacity: 3 };
         let now = Moment { at: Instant::now(), unix_ms: 1_000 };
         Self { room: Room::new(now, RoomName::new("demo"), RoomId(7), config), now, next_request: 1 }
     }
@@ -394,4 +394,40 @@ fn whatever_happens_every_request_has_one_reply() {
         assert!(asked.values().all(|count| *count == 1), "seed {seed}: a request has two replies");
         assert!(world.room.members.is_empty() && world.room.pending.values().count() == 0, "seed {seed}");
     }
+}
+
+#[test]
+fn whoever_stays_gets_fresh_credentials_before_the_first_expire() {
+    let turn = crate::turn::Turn {
+        urls: vec!["turn:turn.example.org".into()],
+        secret: crate::auth::Secret::new("shared"),
+        ttl: Duration::from_secs(400),
+    };
+    let mut world = World::new();
+    world.room.config.ice_servers = Arc::new(IceServers { fixed: Vec::new(), turn: Some(turn) });
+    let outputs = world.join(1, "ada", |_| {});
+    let username = |servers: &[patchbay_protocol::IceServer]| servers[0].username.clone().unwrap();
+    let Some(Output::Reply { result: Ok(Reply::Joined(joined)), .. }) = outputs.first() else {
+        panic!("{outputs:?}")
+    };
+    assert_eq!(username(&joined.ice_servers), "401:s1");
+    world.join(2, "ben", |_| {});
+    world.handle(Input::Gone { member: MemberId(2), reason: LeaveReason::Left });
+
+    let due = world.room.deadline().unwrap();
+    assert_eq!(due, world.now.at + Duration::from_secs(300));
+    world.now = Moment { at: due, unix_ms: 301_000 };
+    world.room.handle_deadline(world.now);
+    let outputs: Vec<Output> = std::iter::from_fn(|| world.room.poll()).collect();
+    let [Output::Event { to, event: ServerEvent::IceServers { ice_servers } }] = &outputs[..] else {
+        panic!("{outputs:?}")
+    };
+    assert_eq!((&to[..], username(ice_servers).as_str()), (&[MemberId(1)][..], "701:s1"));
+    assert_eq!(world.room.deadline(), Some(due + Duration::from_secs(300)));
+    world.handle(Input::Gone { member: MemberId(1), reason: LeaveReason::Left });
+    assert_eq!(
+        world.room.deadline(),
+        Some(due + Duration::from_secs(5)),
+        "nothing is left but the room's end"
+    );
 }

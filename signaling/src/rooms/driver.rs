@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use patchbay_protocol::node::CommandResult;
-use patchbay_protocol::{ErrorCode, NodeName, ServerEvent};
+use patchbay_protocol::{ErrorCode, NodeName};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
-use tracing::{Instrument, debug, info, info_span};
+use tracing::{Instrument, info, info_span};
 
 use super::{Mail, Mailbox, Port, Rooms, now};
 use crate::connection::Body;
@@ -95,7 +95,6 @@ impl Driver {
                 }
             }
             Output::Event { to, event } => {
-                log_event(&event);
                 let body = Body::event(&event);
                 for port in to.iter().filter_map(|member| self.ports.get(member)) {
                     port.event(&body);
@@ -127,20 +126,5 @@ impl Driver {
 
     fn hub(&self) -> &NodeHub {
         &self.rooms.shared.hub
-    }
-}
-
-fn log_event(event: &ServerEvent) {
-    match event {
-        ServerEvent::ParticipantJoined { participant } => {
-            info!(participant = %participant.number, identity = participant.identity, "participant joined");
-        }
-        ServerEvent::ParticipantLeft { participant, reason } => {
-            info!(%participant, ?reason, "participant left")
-        }
-        ServerEvent::TrackPublished { participant, track } => {
-            debug!(%participant, track = %track.id, source = ?track.source, "track published");
-        }
-        _ => {}
     }
 }

@@ -12,11 +12,12 @@ use patchbay_sdp::{Fragment, FragmentSection, IceCredentials, Limits, Offer};
 use tracing::info;
 
 use super::create::is_media_type;
-use super::reply::Refusal;
+use super::reply::{Refusal, add_ice_links};
 use super::resource::{IceSession, Resource, new_etag};
 use super::{FRAGMENT, Kind};
 use crate::app::App;
 use crate::auth::bearer;
+use crate::rooms::now;
 
 type Body = Result<Bytes, BytesRejection>;
 type Place = Path<(String, String)>;
@@ -100,7 +101,7 @@ async fn patch(
             trickle(&resource, &fragment).await?;
             Ok(StatusCode::NO_CONTENT.into_response())
         }
-        (Some(ice), false) if is_any => restart(&resource, &mut session, ice, &fragment).await,
+        (Some(ice), false) if is_any => restart(app, &resource, &mut session, ice, &fragment).await,
         _ => Err(Refusal::Status(
             StatusCode::BAD_REQUEST,
             "new credentials restart ICE, which needs If-Match: \"*\"",
@@ -117,6 +118,7 @@ async fn trickle(resource: &Resource, fragment: &Fragment) -> Result<(), Refusal
 }
 
 async fn restart(
+    app: &App,
     resource: &Resource,
     session: &mut IceSession,
     ice: &IceCredentials,
@@ -140,6 +142,8 @@ async fn restart(
     if let Ok(etag) = HeaderValue::from_str(&session.etag) {
         response.headers_mut().insert(header::ETAG, etag);
     }
+    // Those of the first answer may have expired by now.
+    add_ice_links(response.headers_mut(), &app.ice_servers.issue(&resource.session, now().unix_ms));
     Ok(response)
 }
 

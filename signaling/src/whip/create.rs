@@ -93,6 +93,7 @@ async fn create(
         kind,
         room.clone(),
         member,
+        join.session.clone(),
         token,
         description.clone(),
     ));
@@ -122,7 +123,7 @@ async fn create(
     }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert("accept-patch", HeaderValue::from_static(super::FRAGMENT));
-    add_ice_links(headers, &app.config.ice_servers);
+    add_ice_links(headers, &joined.ice_servers);
     Ok(response)
 }
 

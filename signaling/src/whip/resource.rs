@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use patchbay_protocol::{
-    ClientRequest, Description, ErrorCode, LeaveReason, ProtocolError, Reply, RequestId, RoomName,
+    ClientRequest, Description, ErrorCode, LeaveReason, ProtocolError, Reply, RequestId, RoomName, SessionId,
 };
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -29,6 +29,7 @@ pub(crate) struct Resource {
     pub(super) id: String,
     pub(super) room: RoomName,
     pub(super) member: MemberId,
+    pub(super) session: SessionId,
     token: Option<Secret>,
     mailbox: OnceLock<Mailbox>,
     waiting: Mutex<HashMap<RequestId, oneshot::Sender<Outcome>>>,
@@ -53,6 +54,7 @@ impl Resource {
         kind: Kind,
         room: RoomName,
         member: MemberId,
+        session: SessionId,
         token: Option<Secret>,
         offer: Description,
     ) -> Self {
@@ -61,6 +63,7 @@ impl Resource {
             id: random_secret(),
             room,
             member,
+            session,
             token,
             mailbox: OnceLock::new(),
             waiting: Mutex::default(),

@@ -273,3 +273,37 @@ async fn a_resource_ends_with_its_transport() {
     assert_eq!(watcher.event("participant_left").await["reason"], "transport_lost");
     assert_eq!(http(&server, "DELETE", &location, &[], "").await.status, 404);
 }
+
+#[tokio::test]
+async fn turn_credentials_are_the_resource_s_own_and_fresh_after_a_restart() {
+    let (server, _node) = TestServer::with_node(|config| {
+        config.turn = Some(patchbay_signaling::Turn {
+            urls: vec!["turn:t.example.org?transport=udp".into(), "turns:t.example.org:443".into()],
+            secret: patchbay_signaling::Secret::new("0123456789abcdef"),
+            ttl: std::time::Duration::from_secs(3_600),
+        });
+    })
+    .await;
+    let links = |response: &HttpResponse| -> Vec<String> {
+        let headers = response.headers.iter().filter(|(name, _)| name == "link");
+        headers.map(|(_, value)| value.clone()).collect()
+    };
+    let (first, second) = (publish(&server, "/whip/demo").await, publish(&server, "/whip/demo").await);
+    let made = links(&first);
+    assert_eq!(made.len(), 2, "{made:?}");
+    assert!(made[0].starts_with("<turn:t.example.org?transport=udp>; rel=\"ice-server\"; username=\""));
+    assert!(made.iter().all(|link| link.contains("credential-type=\"password\"")), "{made:?}");
+    assert_ne!(made, links(&second), "two resources never share credentials");
+
+    let location = first.header("location").unwrap();
+    let headers = [FRAGMENT, ("if-match", "*")];
+    let restarted = http(&server, "PATCH", location, &headers, RESTART).await;
+    assert_eq!(restarted.status, 200, "{}", restarted.body);
+    let renewed = links(&restarted);
+    let session = |link: &str| {
+        let name = link.split("username=\"").nth(1).and_then(|rest| rest.split('"').next());
+        name.and_then(|name| name.split_once(':')).map(|(_, session)| session.to_owned())
+    };
+    assert!(session(&made[0]).is_some_and(|session| !session.is_empty()));
+    assert_eq!(session(&renewed[0]), session(&made[0]), "the session stays the same");
+}

@@ -43,6 +43,7 @@
  *   | {type: "candidate", candidate: string, mid?: string}
  *   | {type: "transport", state: "connected", srtp_profile: string}
  *   | {type: "transport", state: "failed", reason: string}
+ *   | {type: "ice_servers", ice_servers: RTCIceServer[]}
  *   | {type: "left", reason: LeaveReason}} ServerEvent
  * @typedef {ServerEvent & {seq: number}} ServerMessage
  */
@@ -259,6 +260,9 @@ export type ServerEvent = {
     type: "transport";
     state: "failed";
     reason: string;
+} | {
+    type: "ice_servers";
+    ice_servers: RTCIceServer[];
 } | {
     type: "left";
     reason: LeaveReason;

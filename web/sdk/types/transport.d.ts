@@ -50,6 +50,11 @@ export class Transport extends EventTarget {
      */
     negotiate(prepare: () => void, exchange: (offered: Offered) => Promise<Exchanged>): Promise<Exchanged>;
     /**
+     * ICE servers for the next time candidates are gathered: the first offer, or an ICE restart.
+     * @param {RTCIceServer[]} iceServers
+     */
+    useIceServers(iceServers: RTCIceServer[]): void;
+    /**
      * A candidate of the server.
      * @param {{candidate: string, mid?: string}} candidate
      */
