@@ -1,10 +1,13 @@
 //! The web page: the files of `web/`, embedded in the binary and served with strict headers.
 
+use axum::Router;
 use axum::extract::Path;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use patchbay_protocol::limit;
 use rust_embed::{EmbeddedFile, RustEmbed};
+use tower_http::compression::CompressionLayer;
 
 /// What is served: pages, scripts, styles and pictures. Tests and whatever belongs to building stay out.
 #[derive(RustEmbed)]
@@ -35,18 +38,27 @@ const PERMISSIONS_POLICY: HeaderValue = HeaderValue::from_static(
 /// Files change only with the binary, but have no version in their names: a cache asks every time, and mostly hears "not modified".
 const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("no-cache");
 
+/// The page's paths: everything that is not the API's. Compressed on the way, as scripts shrink to a third.
+pub(crate) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    Router::new()
+        .route("/", get(landing))
+        .route("/r/{room}", get(room))
+        .fallback(get(file))
+        .layer(CompressionLayer::new())
+}
+
 /// `/`.
-pub(crate) async fn landing(headers: HeaderMap) -> Response {
+async fn landing(headers: HeaderMap) -> Response {
     serve("index.html", &headers)
 }
 
 /// `/r/{room}`: the same page, which reads the room from its address.
-pub(crate) async fn room(Path(room): Path<String>, headers: HeaderMap) -> Response {
+async fn room(Path(room): Path<String>, headers: HeaderMap) -> Response {
     if limit::is_room_name(&room) { serve("index.html", &headers) } else { not_found() }
 }
 
 /// Any other path: a file, if there is one. Names are looked up in the embedded list, never in a file system.
-pub(crate) async fn file(uri: Uri, headers: HeaderMap) -> Response {
+async fn file(uri: Uri, headers: HeaderMap) -> Response {
     let path = uri.path().trim_start_matches('/');
     let is_plain = path.split('/').all(|part| !part.is_empty() && !part.starts_with('.'))
         && path.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'.' | b'-' | b'_'));

@@ -109,8 +109,6 @@ fn routes(app: App) -> Router {
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))
-        .route("/", get(page::landing))
-        .route("/r/{room}", get(page::room))
-        .fallback(get(page::file))
+        .merge(page::routes())
         .with_state(app)
 }
