@@ -1,6 +1,5 @@
 //! Starting and stopping the parts of the process.
 
-use std::future::Future;
 use std::net::SocketAddr;
 
 use patchbay_sfu::{DialError, Node, NodeConfig};
@@ -104,10 +103,8 @@ fn stop_signal() -> Result<watch::Receiver<bool>, std::io::Error> {
     Ok(receiver)
 }
 
-fn stopped(mut stop: watch::Receiver<bool>) -> impl Future<Output = ()> + Send + 'static {
-    async move {
-        let _ = stop.wait_for(|stop| *stop).await;
-    }
+async fn stopped(mut stop: watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 fn url(address: SocketAddr) -> String {

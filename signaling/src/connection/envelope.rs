@@ -11,6 +11,7 @@ const TYPES: [&str; 10] =
 const COMPLAINT: usize = 160;
 
 /// What can be said of a message that can't be carried out.
+#[derive(Debug)]
 pub(super) struct Unreadable {
     pub(super) id: Option<RequestId>,
     pub(super) error: ProtocolError,
@@ -85,7 +86,7 @@ mod tests {
     use super::*;
 
     fn code(text: &str) -> (Option<u32>, ErrorCode) {
-        let unreadable = parse(text).err().expect("the message should be refused");
+        let unreadable = parse(text).expect_err("the message should be refused");
         (unreadable.id.map(|id| id.0), unreadable.error.code)
     }
 
