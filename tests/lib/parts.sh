@@ -60,7 +60,7 @@ run_part() {
     for name in $(declared "$part" figures); do
         grep -qE "FIGURE $name [0-9.]+" "$log" || missing+=("$name")
     done
-    grep -ohE 'FIGURE [a-z0-9_]+ [0-9.]+ [^ ]+' "$log" | sort -u >> "$PATCHBAY_ARTIFACTS/figures.txt" || true
+    grep -ohE 'FIGURE [a-z0-9_]+ [0-9.]+( [^ ]+)?' "$log" | sort -u >> "$PATCHBAY_ARTIFACTS/figures.txt" || true
     if [ "$status" -ne 0 ]; then
         printf 'FAIL %s after %d s (exit code %d, log tests/artifacts/%s.log)\n' "$part" $((SECONDS - started)) "$status" "$part"
         return 1

@@ -5,4 +5,5 @@
 source tests/lib/report.sh
 step 'forward path' cargo bench --package patchbay-sfu-core --quiet
 step 'build' cargo build --release --quiet --package patchbay
-step 'whole process' cargo run --release --quiet --package patchbay-load
+step 'release build' cargo build --release --quiet --package patchbay --package patchbay-load
+step 'whole process' "${CARGO_TARGET_DIR:-target}/release/patchbay-load"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # The real core and simulated peers on a virtual network: loss, delay, reordering, duplication, silence
 # installs: tools
+# figures: sim_loss5_decoded_ratio sim_switch_median_ms
 source tests/lib/report.sh
 step 'simulation' cargo test --package patchbay-sim --quiet -- --nocapture

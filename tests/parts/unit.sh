@@ -3,7 +3,7 @@
 # installs: tools
 source tests/lib/report.sh
 exclude=()
-for crate in patchbay-e2e patchbay-sim patchbay-load; do
+for crate in patchbay-e2e patchbay-sim; do
     if grep -rqs "^name = \"$crate\"" tests/*/Cargo.toml; then exclude+=(--exclude "$crate"); fi
 done
 step 'cargo test' cargo test --workspace --quiet "${exclude[@]}"
