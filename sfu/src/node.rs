@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZero;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use patchbay_protocol::{Epoch, NodeName};
@@ -41,7 +42,10 @@ impl Node {
     /// # Errors
     /// [`StartError`], whose text says what to do. Nothing keeps running then.
     pub fn start(config: NodeConfig) -> Result<Self, StartError> {
-        let crypto = rtc_crypto::default_provider()?;
+        Self::start_with(config, rtc_crypto::default_provider()?)
+    }
+
+    fn start_with(config: NodeConfig, crypto: Arc<dyn RTCCryptoProvider>) -> Result<Self, StartError> {
         let identity = Identity::generate(crypto.as_ref())?;
         let workers =
             config.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZero::get));
@@ -264,7 +268,18 @@ fn random_seed(crypto: &dyn RTCCryptoProvider) -> Result<u64, CryptoError> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::{Duration, Instant};
+
+    use patchbay_protocol::node::{Command, CommandResult, NodeCommand, NodeEvent};
+    use patchbay_protocol::{CommandId, ErrorCode, ParticipantNumber, RoomId, TransportId, TransportState};
+    use patchbay_sansio_peer::{MediaKind, PeerSetup, SansIoPeer, Section, SrtpProfile, VideoCodec};
+    use rtc_crypto::{RTCCrypto, RTCRandom};
+    use tokio::time::timeout;
+
     use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
 
     #[test]
     fn ports_come_in_a_row_and_end_at_the_last() {
@@ -280,5 +295,111 @@ mod tests {
         let sockets = bind(&wanted, 0, 1, true).expect("bound");
         let ports: Vec<u16> = sockets.iter().map(|s| s.local().port()).collect();
         assert!(ports.iter().all(|p| *p == ports[0] && *p != 0), "{ports:?}");
+    }
+
+    /// Real cryptography that fails in the worst way when told to.
+    struct Explosive {
+        inner: Arc<dyn RTCCryptoProvider>,
+        is_armed: AtomicBool,
+    }
+
+    impl Explosive {
+        fn check(&self) {
+            assert!(!self.is_armed.swap(false, Ordering::SeqCst), "the fault that this test injects");
+        }
+    }
+
+    impl RTCCryptoProvider for Explosive {
+        fn name(&self) -> &'static str {
+            self.inner.name()
+        }
+
+        fn crypto(&self) -> &dyn RTCCrypto {
+            self.check();
+            self.inner.crypto()
+        }
+
+        fn random(&self) -> &dyn RTCRandom {
+            self.check();
+            self.inner.random()
+        }
+    }
+
+    fn negotiate(transport: u64) -> NodeCommand {
+        let crypto = rtc_crypto::default_provider().expect("cryptography");
+        let setup = PeerSetup {
+            address: "127.0.0.1:9".parse().expect("an address"),
+            sections: vec![Section::receive("0", MediaKind::Video)],
+            has_data: false,
+            video_codecs: vec![VideoCodec::Vp8],
+            has_retransmission: true,
+            srtp_profiles: SrtpProfile::ALL.to_vec(),
+            identity: Identity::generate(crypto.as_ref()).expect("a certificate"),
+        };
+        let mut peer = SansIoPeer::new(Instant::now(), setup, crypto).expect("a peer");
+        NodeCommand::Negotiate {
+            transport: TransportId(transport),
+            room: RoomId(1),
+            participant: ParticipantNumber(1),
+            sdp: peer.offer(),
+            publications: Vec::new(),
+            slots: Vec::new(),
+            data: false,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_panics_loses_its_transports_and_goes_on() {
+        let inner = rtc_crypto::default_provider().expect("cryptography");
+        let explosive = Arc::new(Explosive { inner, is_armed: AtomicBool::new(false) });
+        let config = NodeConfig {
+            workers: Some(1),
+            bind: vec![Ipv4Addr::LOCALHOST.into()],
+            ..NodeConfig::new(NodeName::new("node"), 0)
+        };
+        let node = Node::start_with(config, explosive.clone()).expect("started");
+        let mut link = node.link();
+        let send = |id: u64, command: NodeCommand| {
+            let command = Command { id: CommandId(id), epoch: Epoch(1), command };
+            link.commands.try_send(command).expect("the node is there");
+        };
+
+        send(1, negotiate(1));
+        let first = timeout(PATIENCE, link.events.recv()).await.expect("in time").expect("an event").event;
+        let NodeEvent::Done { result: CommandResult::Answered { .. }, .. } = first else {
+            panic!("{first:?}")
+        };
+
+        explosive.is_armed.store(true, Ordering::SeqCst);
+        send(2, negotiate(2));
+        send(3, NodeCommand::Sync {});
+        send(4, negotiate(3));
+        let (mut failed, mut answers) = (Vec::new(), Vec::new());
+        while answers.len() < 3 {
+            match timeout(PATIENCE, link.events.recv()).await.expect("in time").expect("an event").event {
+                NodeEvent::Transport { transport, state: TransportState::Failed { .. } } => {
+                    failed.push(transport);
+                }
+                NodeEvent::Done { command, result } => answers.push((command.0, result)),
+                _ => {}
+            }
+        }
+        assert!(failed.contains(&TransportId(1)), "{failed:?}");
+        let (id, result) = &answers[0];
+        assert_eq!(*id, 2);
+        assert!(
+            matches!(result, CommandResult::Failed { error } if error.code == ErrorCode::Internal),
+            "{result:?}"
+        );
+        let (id, result) = &answers[1];
+        assert_eq!(*id, 3);
+        assert!(
+            matches!(result, CommandResult::Synced { state } if state.transports.is_empty()),
+            "{result:?}"
+        );
+        let (id, result) = &answers[2];
+        assert_eq!(*id, 4);
+        assert!(matches!(result, CommandResult::Answered { .. }), "the worker goes on: {result:?}");
+        node.shutdown().await;
     }
 }

@@ -101,19 +101,25 @@ impl RouteTable {
             return false;
         }
         self.remove_transport(transport);
-        let is_empty = self.rooms.get(&room).is_some_and(|route| route.transports.is_empty());
-        if is_empty {
-            self.rooms.remove(&room);
-        }
-        is_empty
+        !self.rooms.contains_key(&room)
     }
 
-    /// A transport has ended. Its room stays until it is closed.
+    /// A transport has ended. Its room goes with its last transport, here as on its worker. While a negotiation is under
+    /// way, both stay: the worker will make them again.
     pub(super) fn remove_transport(&mut self, transport: TransportId) {
-        let Some(route) = self.transports.remove(&transport) else { return };
-        self.load[route.worker.0] = self.load[route.worker.0].saturating_sub(1);
-        if let Some(room) = self.rooms.get_mut(&route.room) {
-            room.transports.remove(&transport);
+        let Some(route) = self.transports.get_mut(&transport) else { return };
+        if route.pending > 0 {
+            route.is_established = false;
+            return;
+        }
+        let (room, worker) = (route.room, route.worker);
+        self.transports.remove(&transport);
+        self.load[worker.0] = self.load[worker.0].saturating_sub(1);
+        if let Some(route) = self.rooms.get_mut(&room) {
+            route.transports.remove(&transport);
+            if route.transports.is_empty() {
+                self.rooms.remove(&room);
+            }
         }
     }
 
@@ -123,17 +129,17 @@ impl RouteTable {
         for transport in route.transports.clone() {
             self.remove_transport(transport);
         }
-        self.rooms.remove(&room);
     }
 
     /// A worker has lost everything. Returns the transports that are gone, in order of their ids.
     pub(super) fn remove_worker(&mut self, worker: WorkerIndex) -> Vec<TransportId> {
+        let is_lost = |route: &TransportRoute| route.worker == worker && route.is_established;
         let mut lost: Vec<TransportId> =
-            self.transports.iter().filter(|(_, route)| route.worker == worker).map(|(id, _)| *id).collect();
+            self.transports.iter().filter(|(_, route)| is_lost(route)).map(|(id, _)| *id).collect();
         lost.sort_unstable();
-        self.transports.retain(|_, route| route.worker != worker);
-        self.rooms.retain(|_, route| route.worker != worker);
-        self.load[worker.0] = 0;
+        for transport in &lost {
+            self.remove_transport(*transport);
+        }
         lost
     }
 
@@ -227,6 +233,19 @@ mod tests {
     }
 
     #[test]
+    fn a_room_goes_with_its_last_transport_unless_another_is_on_its_way() {
+        let mut table = RouteTable::new(2);
+        let worker = join(&mut table, 1, 1);
+        table.begin_negotiation(TransportId(2), ROOM).expect("known");
+        table.remove_transport(TransportId(1));
+        assert_eq!(table.room(ROOM), Ok(worker));
+        table.end_negotiation(TransportId(2), ROOM, worker, true);
+        table.remove_transport(TransportId(2));
+        assert!(table.room(ROOM).is_err());
+        assert_eq!((table.room_count(), table.transport_count()), (0, 0));
+    }
+
+    #[test]
     fn closing_a_room_ends_its_transports() {
         let mut table = RouteTable::new(2);
         join(&mut table, 1, 1);
@@ -247,8 +266,24 @@ mod tests {
         assert_eq!(table.remove_worker(worker), [TransportId(5), TransportId(7)]);
         assert!(table.room(ROOM).is_err());
         assert_eq!(table.transport(TransportId(6)), Ok(other));
-        // A negotiation that was in the mailbox is answered by the fresh core.
-        table.end_negotiation(TransportId(5), ROOM, worker, true);
-        assert_eq!(table.transport(TransportId(5)), Ok(worker));
+    }
+
+    #[test]
+    fn what_is_being_negotiated_keeps_its_worker_over_an_end() {
+        let mut table = RouteTable::new(2);
+        let worker = join(&mut table, 1, 1);
+        // In the mailbox while the worker loses everything, or its room is closed.
+        table.begin_negotiation(TransportId(1), ROOM).expect("known");
+        table.begin_negotiation(TransportId(2), ROOM).expect("known");
+        assert_eq!(table.remove_worker(worker), [TransportId(1)]);
+        table.remove_room(ROOM);
+        assert_eq!(table.room(ROOM), Ok(worker), "nobody else may be placed elsewhere meanwhile");
+        assert!(!table.end_negotiation(TransportId(1), ROOM, worker, true));
+        assert!(
+            !table.end_negotiation(TransportId(2), ROOM, worker, false),
+            "the room has another transport"
+        );
+        assert_eq!(table.transport(TransportId(1)), Ok(worker));
+        assert!(table.transport(TransportId(2)).is_err());
     }
 }
