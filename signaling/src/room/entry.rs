@@ -137,6 +137,7 @@ impl Room {
     /// The member is out, whatever the reason. Unknown members are out already.
     pub(super) fn remove(&mut self, member: MemberId, reason: LeaveReason) {
         let Some(entry) = self.members.remove(&member) else { return };
+        info!(participant = %entry.number, identity = entry.identity, ?reason, "participant left");
         self.forget_ice_refresh(member, &entry);
         self.refuse_what_waits(member, &entry);
         if entry.on_node {
