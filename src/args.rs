@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use patchbay_turn_config::{PortRange, PublicAddress};
 
 /// A WebRTC SFU with WebSocket signaling.
 #[derive(Debug, Parser)]
@@ -26,6 +27,8 @@ pub(crate) enum Command {
     Sfu(Sfu),
     /// Mints a token
     Token(Token),
+    /// Writes a configuration of coturn and its firewall
+    TurnConfig(TurnConfig),
 }
 
 /// Options of `serve`.
@@ -51,9 +54,12 @@ pub(crate) struct SignalingOnly {
 /// Options of `sfu`.
 #[derive(Debug, Args)]
 pub(crate) struct Sfu {
-    /// Where signaling takes nodes: ws://HOST:PORT/v1/nodes
+    /// Where signaling takes nodes: ws://HOST:PORT/v1/nodes, or wss
     #[arg(long, env = "PATCHBAY_SIGNALING", value_name = "URL")]
     pub(crate) signaling: String,
+    /// PEM of whoever vouches for signaling's certificate, or that certificate itself if nobody does (wss only)
+    #[arg(long, env = "PATCHBAY_SIGNALING_CA", value_name = "FILE")]
+    pub(crate) signaling_ca: Option<PathBuf>,
     /// What signaling knows this node by; the same on both sides
     #[arg(long, env = "PATCHBAY_NODE_SECRET", hide_env_values = true, value_name = "SECRET")]
     pub(crate) node_secret: String,
@@ -70,6 +76,21 @@ pub(crate) struct Signaling {
     /// Where HTTP listens. Without keys only loopback is allowed
     #[arg(long, env = "PATCHBAY_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
     pub(crate) listen: SocketAddr,
+    /// Certificate for HTTPS: PEM, the server's own first. A changed file, or SIGHUP, has it read again
+    #[arg(long, env = "PATCHBAY_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// Its private key: PEM, not encrypted
+    #[arg(long, env = "PATCHBAY_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// HTTPS with a certificate of the server's own making, for a local network: browsers give no camera without
+    #[arg(long, env = "PATCHBAY_TLS_SELF_SIGNED", conflicts_with = "tls_cert")]
+    pub(crate) tls_self_signed: bool,
+    /// A host name or address that certificate is for, besides this host's own (repeatable)
+    #[arg(long, env = "PATCHBAY_TLS_NAME", value_delimiter = ',', value_name = "NAME", requires = "tls_self_signed")]
+    pub(crate) tls_name: Vec<String>,
+    /// Where the server keeps what should survive a restart: its own certificate
+    #[arg(long, env = "PATCHBAY_STATE_DIR", value_name = "DIRECTORY")]
+    pub(crate) state_dir: Option<PathBuf>,
     /// Keys of tokens: KID:SECRET, several separated by commas. The first signs, all verify
     #[arg(long, env = "PATCHBAY_KEYS", hide_env_values = true, value_name = "KID:SECRET")]
     pub(crate) keys: Option<String>,
@@ -107,7 +128,7 @@ pub(crate) struct Signaling {
     /// call, so make it longer than theirs last; a stolen one relays to the SFU for as long
     #[arg(long, env = "PATCHBAY_TURN_TTL", default_value = "6h", value_name = "TIME")]
     pub(crate) turn_ttl: String,
-    /// WebSocket connections at a time. Each costs about 100 KB when idle
+    /// WebSocket connections at a time. Each costs about 16 KB when idle
     #[arg(long, env = "PATCHBAY_MAX_CONNECTIONS", default_value_t = 10_000, value_name = "COUNT")]
     pub(crate) max_connections: usize,
     /// What SFU nodes in other processes must know; without it none can attach
@@ -205,4 +226,71 @@ pub(crate) struct Token {
     /// Its bearer may record
     #[arg(long)]
     pub(crate) record: bool,
+}
+
+/// Options of `turn-config`.
+#[derive(Debug, Args)]
+pub(crate) struct TurnConfig {
+    /// The host name that clients know coturn by
+    #[arg(long, value_name = "HOST")]
+    pub(crate) realm: String,
+    /// Where clients reach coturn (repeatable); with the machine's own address behind it if there is a 1:1 NAT
+    #[arg(long, value_delimiter = ',', value_name = "PUBLIC[/LOCAL]")]
+    pub(crate) public_ip: Vec<PublicAddress>,
+    /// An address that the SFU announces (repeatable): the only peers a relay may reach
+    #[arg(long, value_delimiter = ',', value_name = "IP")]
+    pub(crate) sfu_ip: Vec<IpAddr>,
+    /// The SFU's UDP ports: --media-port, and one more for each further worker
+    #[arg(long, default_value = "7882-7945", value_name = "FIRST-LAST")]
+    pub(crate) media_ports: PortRange,
+    /// The certificate with its chain, where coturn finds it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tls_cert: Option<String>,
+    /// Its private key, readable by coturn's user
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tls_key: Option<String>,
+    /// TCP ports that speak TLS. Without 443 networks that allow only HTTPS stay closed
+    #[arg(long, default_value = "5349,443", value_delimiter = ',', value_name = "PORT,…")]
+    pub(crate) tls_ports: Vec<u16>,
+    /// No TLS at all
+    #[arg(long)]
+    pub(crate) no_tls: bool,
+    /// UDP ports of relayed addresses, one for each allocation; best outside of 32768-60999, which Linux uses itself
+    #[arg(long, default_value = "61000-61999", value_name = "FIRST-LAST")]
+    pub(crate) relay_ports: PortRange,
+    /// Allocations of one session. A browser makes one for each URL, address family and network interface
+    #[arg(long, default_value_t = 24, value_name = "COUNT")]
+    pub(crate) session_quota: u32,
+    /// Allocations of everybody; as many as there are relay ports by default
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) total_quota: Option<u32>,
+    /// Kilobits per second of one allocation, each way. A page of nine faces takes up to 20000
+    #[arg(long, default_value_t = 30_000, value_name = "KBPS")]
+    pub(crate) max_kbps: u32,
+    /// The whole deployment is in a private network: private addresses are meant
+    #[arg(long)]
+    pub(crate) private_network: bool,
+    /// Writes turnserver.conf (readable by its owner alone, as the secret is in it) and firewall.nft there
+    #[arg(long, value_name = "DIRECTORY", required_unless_present = "print", conflicts_with = "print")]
+    pub(crate) out: Option<PathBuf>,
+    /// The file with the secret, made if it is not there; turn-secret in --out by default
+    #[arg(long, value_name = "FILE")]
+    pub(crate) secret_file: Option<PathBuf>,
+    /// Prints one of the two files instead, without the secret
+    #[arg(long, value_name = "FILE")]
+    pub(crate) print: Option<TurnFile>,
+    /// Prints the secret with it
+    #[arg(long, requires = "print", requires = "secret_file")]
+    pub(crate) show_secret: bool,
+}
+
+/// What `turn-config` makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TurnFile {
+    /// coturn's configuration.
+    #[value(name = "turnserver.conf")]
+    Turnserver,
+    /// Rules for nftables.
+    #[value(name = "firewall.nft")]
+    Firewall,
 }

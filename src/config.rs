@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use patchbay_protocol::{IceServer, NodeName, limit};
 use patchbay_sfu::NodeConfig;
-use patchbay_signaling::{KeyError, Keys, Secret, Turn};
+use patchbay_signaling::{KeyError, Keys, Secret, TlsSource, Turn, host_names};
 
 use crate::args;
 
@@ -24,7 +24,7 @@ pub(crate) enum Role {
     /// Signaling alone.
     Signaling(Box<patchbay_signaling::Config>),
     /// A node that dials in.
-    Sfu { node: NodeConfig, url: String, secret: Secret },
+    Sfu { node: NodeConfig, url: String, authorities: Option<Vec<u8>>, secret: Secret },
 }
 
 /// What makes no sense.
@@ -50,6 +50,8 @@ pub(crate) enum ConfigError {
     TurnSecretFile { path: PathBuf, source: std::io::Error },
     #[error("--turn-ttl {0:?}: 1m to 7d, a number with s, m, h or d")]
     TurnTtl(String),
+    #[error("can't read {}: {source}", .path.display())]
+    SignalingCa { path: PathBuf, source: std::io::Error },
     #[error("--allowed-origin {0:?}: written as https://example.org, without a path; * for any")]
     Origin(String),
     #[error("--node-name: 1 to 128 bytes of text without control characters")]
@@ -90,7 +92,14 @@ impl Config {
         // Several nodes of one host must not share a name: the later one would take the earlier one's place.
         let number = if media.media_port == 0 { std::process::id() } else { u32::from(media.media_port) };
         media.node_name.get_or_insert_with(|| format!("{}-{number}", host_name()));
-        Ok(Self { role: Role::Sfu { node: node(media)?, url: raw.signaling, secret }, log: raw.log })
+        let authorities = raw
+            .signaling_ca
+            .map(|path| std::fs::read(&path).map_err(|source| ConfigError::SignalingCa { path, source }));
+        let authorities = authorities.transpose()?;
+        Ok(Self {
+            role: Role::Sfu { node: node(media)?, url: raw.signaling, authorities, secret },
+            log: raw.log,
+        })
     }
 }
 
@@ -102,6 +111,7 @@ fn signaling(raw: args::Signaling) -> Result<patchbay_signaling::Config, ConfigE
         return Err(ConfigError::Origin(bad.clone()));
     }
     let mut config = patchbay_signaling::Config::new(raw.listen);
+    config.tls = tls(raw.tls_cert, raw.tls_key, raw.tls_self_signed.then_some(raw.tls_name), raw.state_dir);
     config.keys = keys(raw.keys.as_deref(), raw.keys_file.as_deref())?;
     config.insecure_open = raw.insecure_open;
     config.allowed_origins = raw.allowed_origin;
@@ -117,6 +127,24 @@ fn signaling(raw: args::Signaling) -> Result<patchbay_signaling::Config, ConfigE
     config.max_connections = raw.max_connections;
     config.node_secret = raw.node_secret.map(node_secret).transpose()?;
     Ok(config)
+}
+
+/// Where the certificate comes from, if there is to be one. `own`: names for one of the server's own making.
+fn tls(
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
+    own: Option<Vec<String>>,
+    state_dir: Option<PathBuf>,
+) -> Option<TlsSource> {
+    match (certificate, key, own) {
+        (Some(certificate), Some(key), _) => Some(TlsSource::Files { certificate, key }),
+        (_, _, Some(more)) => {
+            let mut names = host_names();
+            names.extend(more.into_iter().filter(|name| !name.is_empty()));
+            Some(TlsSource::SelfSigned { names, state_dir })
+        }
+        _ => None,
+    }
 }
 
 fn node(raw: args::Media) -> Result<NodeConfig, ConfigError> {
@@ -267,7 +295,7 @@ mod tests {
             Some(Command::Serve(raw)) => Config::serve(raw),
             Some(Command::Signaling(raw)) => Config::signaling(raw),
             Some(Command::Sfu(raw)) => Config::sfu(raw),
-            Some(Command::Token(_)) => panic!("a token has no configuration"),
+            Some(Command::Token(_) | Command::TurnConfig(_)) => panic!("these have no configuration"),
         }
     }
 
@@ -324,6 +352,30 @@ mod tests {
         for bad in ["turn:t.example.org", "stun:", "http://x", "stun:x,user,pass", "turn:x,user"] {
             let error = parse(&format!("patchbay --ice-server {bad}")).err();
             assert!(matches!(error, Some(ConfigError::IceServer(_))), "{bad}");
+        }
+    }
+
+    #[test]
+    fn tls_takes_a_pair_of_files_or_makes_its_own() {
+        let source = |line: &str| {
+            let Role::Serve { signaling, .. } = parse(line).unwrap().role else { panic!() };
+            signaling.tls
+        };
+        assert_eq!(source("patchbay"), None);
+        let files = TlsSource::Files { certificate: "c.pem".into(), key: "k.pem".into() };
+        assert_eq!(source("patchbay --tls-cert c.pem --tls-key k.pem"), Some(files));
+        let line = "patchbay --tls-self-signed --tls-name media.lan --state-dir /var/lib/patchbay";
+        let Some(TlsSource::SelfSigned { names, state_dir }) = source(line) else { panic!() };
+        assert!(names.contains(&"localhost".to_owned()) && names.contains(&"media.lan".to_owned()));
+        assert_eq!(state_dir, Some("/var/lib/patchbay".into()));
+        for bad in [
+            "--tls-cert c.pem",
+            "--tls-key k.pem",
+            "--tls-self-signed --tls-cert c --tls-key k",
+            "--tls-name a",
+        ] {
+            let line = format!("patchbay {bad}");
+            assert!(Arguments::try_parse_from(line.split_whitespace()).is_err(), "{bad}");
         }
     }
 

@@ -25,6 +25,8 @@ pub(crate) enum Failure {
     Dial(#[from] DialError),
     #[error("{0}")]
     Token(String),
+    #[error(transparent)]
+    TurnConfig(#[from] crate::turn_config::TurnConfigError),
     #[error("the system refuses: {0}")]
     System(#[from] std::io::Error),
 }
@@ -43,10 +45,13 @@ pub(crate) fn run(config: Config) -> Result<(), Failure> {
                 } else {
                     "no node secret, so no node can attach"
                 };
-                info!("listening on {}; {nodes}", url(server.local_addr()));
+                report_certificate(&server);
+                info!("listening on {}; {nodes}", url(&server));
                 Ok(server.serve(stopped(stop)).await?)
             }
-            Role::Sfu { node, url, secret } => dial(node, &url, &secret, stop).await,
+            Role::Sfu { node, url, authorities, secret } => {
+                dial(node, &url, authorities.as_deref(), &secret, stop).await
+            }
         }
     })
 }
@@ -61,12 +66,9 @@ async fn serve(
     let node = Node::start(node)?;
     let link = node.link();
     server.nodes().attach(link.name, link.epoch, link.commands, link.events);
+    report_certificate(&server);
     let access = if is_open { "open to everybody who reaches it" } else { "tokens needed" };
-    info!(
-        "open {} in a browser ({access}); media on {}",
-        url(server.local_addr()),
-        addresses(node.candidates())
-    );
+    info!("open {} in a browser ({access}); media on {}", url(&server), addresses(node.candidates()));
     let served = server.serve(stopped(stop)).await;
     node.shutdown().await;
     Ok(served?)
@@ -75,12 +77,13 @@ async fn serve(
 async fn dial(
     node: NodeConfig,
     url: &str,
+    authorities: Option<&[u8]>,
     secret: &Secret,
     stop: watch::Receiver<bool>,
 ) -> Result<(), Failure> {
     let node = Node::start(node)?;
     info!("node {} dials {url}; media on {}", node.name(), addresses(node.candidates()));
-    let result = node.dial(url, secret.as_str(), stopped(stop)).await;
+    let result = node.dial(url, authorities, secret.as_str(), stopped(stop)).await;
     node.shutdown().await;
     Ok(result?)
 }
@@ -107,8 +110,21 @@ async fn stopped(mut stop: watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-fn url(address: SocketAddr) -> String {
-    format!("http://{address}")
+fn url(server: &Server) -> String {
+    let scheme = if server.certificate().is_some() { "https" } else { "http" };
+    format!("{scheme}://{}", server.local_addr())
+}
+
+/// With a certificate that nobody vouches for, the fingerprint is what a person compares with what the browser shows.
+fn report_certificate(server: &Server) {
+    let Some(certificate) = server.certificate() else { return };
+    if certificate.is_self_signed {
+        info!(
+            "a self-signed certificate {certificate}; browsers ask before they accept it: compare the fingerprint"
+        );
+    } else {
+        info!("a certificate {certificate}");
+    }
 }
 
 fn addresses(candidates: &[SocketAddr]) -> String {

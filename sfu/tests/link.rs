@@ -115,7 +115,7 @@ async fn with_node(signaling: &Signaling, script: impl Future<Output = ()>) {
     let node = node();
     let (cancel, cancelled) = oneshot::channel::<()>();
     let url = signaling.url();
-    let dial = node.dial(&url, SECRET, async {
+    let dial = node.dial(&url, None, SECRET, async {
         let _ = cancelled.await;
     });
     let script = async {
@@ -207,11 +207,13 @@ async fn a_command_it_does_not_know_is_answered_and_the_link_goes_on() {
 #[tokio::test]
 async fn urls_that_can_never_work_are_refused_at_once() {
     let node = node();
-    for url in ["", "host:8080", "http://host/v1/nodes", "wss://host/v1/nodes", "ws://"] {
-        let outcome = node.dial(url, SECRET, std::future::pending()).await;
+    for url in ["", "host:8080", "http://host/v1/nodes", "ws://"] {
+        let outcome = node.dial(url, None, SECRET, std::future::pending()).await;
         assert!(matches!(outcome, Err(DialError::Url { .. })), "{url:?}: {outcome:?}");
     }
-    let outcome = node.dial("ws://127.0.0.1:1/v1/nodes", "line\nbreak", std::future::pending()).await;
+    let outcome = node.dial("wss://host/v1/nodes", Some(b"nothing"), SECRET, std::future::pending()).await;
+    assert!(matches!(outcome, Err(DialError::Authorities(_))), "{outcome:?}");
+    let outcome = node.dial("ws://127.0.0.1:1/v1/nodes", None, "line\nbreak", std::future::pending()).await;
     assert!(matches!(outcome, Err(DialError::Secret)), "{outcome:?}");
     node.shutdown().await;
 }

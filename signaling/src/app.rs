@@ -11,8 +11,12 @@ use crate::metric::{Gauges, Metrics};
 use crate::node::NodeHub;
 use crate::room::{MemberId, RoomConfig};
 use crate::rooms::Rooms;
+use crate::tls::Tls;
 use crate::turn::IceServers;
 use crate::whip::Resources;
+
+/// Node links over WebSockets at a time. More nodes than this want a bus.
+pub(crate) const MAX_LINKS: u32 = 256;
 
 /// The server's state. Clones are the same server.
 #[derive(Clone)]
@@ -23,6 +27,8 @@ pub(crate) struct App {
 pub(crate) struct Inner {
     pub(crate) config: Config,
     pub(crate) ice_servers: Arc<IceServers>,
+    /// With it, the server speaks HTTPS.
+    pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) hub: NodeHub,
     pub(crate) rooms: Rooms,
     pub(crate) resources: Resources,
@@ -31,11 +37,20 @@ pub(crate) struct Inner {
     pub(crate) connections: Arc<Semaphore>,
     /// Becomes true when the server goes away.
     pub(crate) shutdown: watch::Receiver<bool>,
+    /// One permit for each node link over a WebSocket.
+    pub(crate) links: Arc<Semaphore>,
+    /// Becomes true once everybody has left, so that node links may end.
+    pub(crate) links_end: watch::Receiver<bool>,
     next_member: AtomicU64,
 }
 
 impl App {
-    pub(crate) fn new(config: Config, shutdown: watch::Receiver<bool>) -> Self {
+    pub(crate) fn new(
+        config: Config,
+        tls: Option<Arc<Tls>>,
+        shutdown: watch::Receiver<bool>,
+        links_end: watch::Receiver<bool>,
+    ) -> Self {
         let metrics = Arc::new(Metrics::default());
         let hub = NodeHub::new(config.link);
         let ice_servers =
@@ -50,12 +65,15 @@ impl App {
         let inner = Inner {
             config,
             ice_servers,
+            tls,
             hub,
             rooms,
             resources: Resources::default(),
             metrics,
             connections,
             shutdown,
+            links: Arc::new(Semaphore::new(MAX_LINKS as usize)),
+            links_end,
             next_member: AtomicU64::new(1),
         };
         Self { inner: Arc::new(inner) }

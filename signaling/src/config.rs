@@ -8,6 +8,7 @@ use patchbay_protocol::{IceServer, limit};
 use crate::auth::{Keys, Secret};
 use crate::connection::OutboxLimit;
 use crate::node::LinkTiming;
+use crate::tls::TlsSource;
 use crate::turn::Turn;
 
 /// Everything a server is told at its start. [`Config::new`] has defaults that hold in production.
@@ -15,6 +16,10 @@ use crate::turn::Turn;
 pub struct Config {
     /// Where HTTP listens.
     pub listen: SocketAddr,
+    /// HTTPS and `wss` instead of HTTP and `ws`.
+    pub tls: Option<TlsSource>,
+    /// How often certificate files are looked at for change.
+    pub tls_refresh: Duration,
     /// Keys of tokens. Without any the server is open: whoever reaches it may join any room.
     pub keys: Keys,
     /// Allows an open server on an address that is not loopback.
@@ -27,7 +32,7 @@ pub struct Config {
     pub ice_servers: Vec<IceServer>,
     /// Handed out beside them, with short-lived credentials for each session.
     pub turn: Option<Turn>,
-    /// WebSocket connections at a time. Cost of raising: about 100 KB each when idle, up to the outbox's bound when slow.
+    /// WebSocket connections at a time. Cost of raising: about 16 KB each when idle, up to the outbox's bound when slow.
     pub max_connections: usize,
     /// Participants of one room.
     pub room_capacity: usize,
@@ -70,6 +75,8 @@ impl Config {
     pub fn new(listen: SocketAddr) -> Self {
         Self {
             listen,
+            tls: None,
+            tls_refresh: Duration::from_secs(60),
             keys: Keys::default(),
             insecure_open: false,
             allowed_origins: Vec::new(),

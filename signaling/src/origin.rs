@@ -35,9 +35,10 @@ pub(crate) fn check(config: &Config, headers: &HeaderMap) -> Verdict {
 
 /// The page came from this server.
 fn is_own(config: &Config, origin: &str, headers: &HeaderMap) -> bool {
-    let Some(authority) = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://")) else {
-        return false;
-    };
+    // A page of plain HTTP is not this server's if it speaks TLS itself; otherwise a proxy may do that for it.
+    let is_plain_allowed = config.tls.is_none();
+    let plain = origin.strip_prefix("http://").filter(|_| is_plain_allowed);
+    let Some(authority) = origin.strip_prefix("https://").or(plain) else { return false };
     let Some(host) = headers.get(header::HOST).and_then(|host| host.to_str().ok()) else { return false };
     if !authority.eq_ignore_ascii_case(host) {
         return false;
@@ -61,6 +62,7 @@ fn is_loopback_name(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::TlsSource;
 
     fn verdict(listen: &str, allowed: &[&str], origin: Option<&str>, host: &str) -> Verdict {
         let mut config = Config::new(listen.parse().unwrap());
@@ -89,6 +91,18 @@ mod tests {
         assert_eq!(verdict("127.0.0.1:80", &["*"], Some(page), "localhost"), allowed(page));
         assert_eq!(verdict("0.0.0.0:80", &[], Some(page), "example.org"), allowed(page));
         assert_eq!(verdict("127.0.0.1:80", &[], Some("null"), "localhost"), Verdict::Refused);
+    }
+
+    #[test]
+    fn with_tls_a_page_of_plain_http_is_foreign() {
+        let mut config = Config::new("0.0.0.0:443".parse().unwrap());
+        config.tls = Some(TlsSource::SelfSigned { names: Vec::new(), state_dir: None });
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, "example.org".parse().unwrap());
+        headers.insert(header::ORIGIN, "https://example.org".parse().unwrap());
+        assert_eq!(check(&config, &headers), Verdict::Allowed("https://example.org".to_owned()));
+        headers.insert(header::ORIGIN, "http://example.org".parse().unwrap());
+        assert_eq!(check(&config, &headers), Verdict::Refused);
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! The web page: the files of `web/`, embedded in the binary and served with strict headers.
 
 use axum::Router;
-use axum::extract::Path;
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use patchbay_protocol::limit;
 use rust_embed::{EmbeddedFile, RustEmbed};
 use tower_http::compression::CompressionLayer;
+
+use crate::app::App;
 
 /// What is served: pages, scripts, styles and pictures. Tests and whatever belongs to building stay out.
 #[derive(RustEmbed)]
@@ -39,7 +41,7 @@ const PERMISSIONS_POLICY: HeaderValue = HeaderValue::from_static(
 const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("no-cache");
 
 /// The page's paths: everything that is not the API's. Compressed on the way, as scripts shrink to a third.
-pub(crate) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
+pub(crate) fn routes() -> Router<App> {
     Router::new()
         .route("/", get(landing))
         .route("/r/{room}", get(room))
@@ -48,24 +50,24 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
 }
 
 /// `/`.
-async fn landing(headers: HeaderMap) -> Response {
-    serve("index.html", &headers)
+async fn landing(State(app): State<App>, headers: HeaderMap) -> Response {
+    serve(&app, "index.html", &headers)
 }
 
 /// `/r/{room}`: the same page, which reads the room from its address.
-async fn room(Path(room): Path<String>, headers: HeaderMap) -> Response {
-    if limit::is_room_name(&room) { serve("index.html", &headers) } else { not_found() }
+async fn room(State(app): State<App>, Path(room): Path<String>, headers: HeaderMap) -> Response {
+    if limit::is_room_name(&room) { serve(&app, "index.html", &headers) } else { not_found() }
 }
 
 /// Any other path: a file, if there is one. Names are looked up in the embedded list, never in a file system.
-async fn file(uri: Uri, headers: HeaderMap) -> Response {
+async fn file(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Response {
     let path = uri.path().trim_start_matches('/');
     let is_plain = path.split('/').all(|part| !part.is_empty() && !part.starts_with('.'))
         && path.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'.' | b'-' | b'_'));
-    if is_plain { serve(path, &headers) } else { not_found() }
+    if is_plain { serve(&app, path, &headers) } else { not_found() }
 }
 
-fn serve(path: &str, request: &HeaderMap) -> Response {
+fn serve(app: &App, path: &str, request: &HeaderMap) -> Response {
     let Some(file) = Web::get(path) else { return not_found() };
     let etag = etag(&file);
     let is_known = request
@@ -88,7 +90,7 @@ fn serve(path: &str, request: &HeaderMap) -> Response {
         headers.insert(header::ETAG, etag);
     }
     headers.insert(header::CACHE_CONTROL, CACHE_CONTROL);
-    if let Ok(policy) = HeaderValue::from_str(&content_policy(request)) {
+    if let Ok(policy) = HeaderValue::from_str(&content_policy(request, app.tls.is_some())) {
         headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     }
     headers.insert(HeaderName::from_static("permissions-policy"), PERMISSIONS_POLICY);
@@ -103,13 +105,17 @@ fn serve(path: &str, request: &HeaderMap) -> Response {
 
 /// Scripts and styles from here only, nothing inline, no frames. `connect-src` names the WebSocket: older browsers don't
 /// count it as `'self'`.
-fn content_policy(request: &HeaderMap) -> String {
+fn content_policy(request: &HeaderMap, is_tls: bool) -> String {
     let host = request.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let is_plain = host
         .bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':' | b'[' | b']'));
-    let sockets =
-        if is_plain && !host.is_empty() { format!(" ws://{host} wss://{host}") } else { String::new() };
+    let sockets = match is_plain && !host.is_empty() {
+        true if is_tls => format!(" wss://{host}"),
+        // Perhaps a proxy speaks TLS for this server.
+        true => format!(" ws://{host} wss://{host}"),
+        false => String::new(),
+    };
     format!(
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; \
          font-src 'self'; worker-src 'self'; manifest-src 'self'; connect-src 'self'{sockets}; base-uri 'none'; \
@@ -154,8 +160,10 @@ mod tests {
     fn a_strange_host_stays_out_of_the_policy() {
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, "example.org:8080".parse().unwrap());
-        assert!(content_policy(&headers).contains("wss://example.org:8080;"));
+        assert!(content_policy(&headers, false).contains("ws://example.org:8080 wss://example.org:8080;"));
+        let with_tls = content_policy(&headers, true);
+        assert!(with_tls.contains("'self' wss://example.org:8080;"), "{with_tls}");
         headers.insert(header::HOST, "x; script-src *".parse().unwrap());
-        assert!(!content_policy(&headers).contains("script-src *"));
+        assert!(!content_policy(&headers, false).contains("script-src *"));
     }
 }

@@ -3,20 +3,27 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderValue, header};
+use axum::middleware::map_response_with_state;
+use axum::response::Response;
 use axum::routing::get;
-use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::info;
 
 use crate::Config;
 use crate::app::App;
 use crate::connection::client_socket;
+use crate::door::Door;
 use crate::node::{NodeHub, node_socket};
+use crate::tls::{CertificateInfo, Tls, TlsError};
 use crate::{health, page, whip};
 
 /// How long open HTTP requests may take once the server goes away.
@@ -34,6 +41,9 @@ pub enum StartError {
     /// The address is taken or not ours.
     #[error("can't listen on {0}: {1}")]
     Listen(SocketAddr, io::Error),
+    /// No certificate, or none that can be used.
+    #[error("TLS: {0}")]
+    Tls(#[from] TlsError),
 }
 
 /// A server that has its port.
@@ -42,6 +52,7 @@ pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     shutdown: watch::Sender<bool>,
+    links_end: watch::Sender<bool>,
 }
 
 impl Server {
@@ -53,13 +64,26 @@ impl Server {
         }
         let listener = TcpListener::bind(listen).await.map_err(|error| StartError::Listen(listen, error))?;
         let address = listener.local_addr().map_err(|error| StartError::Listen(listen, error))?;
+        let tls = config.tls.clone().map(Tls::load).transpose()?.map(Arc::new);
         let (shutdown, is_down) = watch::channel(false);
-        Ok(Self { app: App::new(config, is_down), listener, address, shutdown })
+        let (links_end, links_are_over) = watch::channel(false);
+        Ok(Self {
+            app: App::new(config, tls, is_down, links_are_over),
+            listener,
+            address,
+            shutdown,
+            links_end,
+        })
     }
 
     /// Where it listens.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The certificate it starts with, if it speaks TLS.
+    pub fn certificate(&self) -> Option<CertificateInfo> {
+        self.app.tls.as_ref().map(|tls| tls.current().info.clone())
     }
 
     /// Where nodes attach.
@@ -69,7 +93,7 @@ impl Server {
 
     /// Serves until `stop` is done, then says goodbye to everybody and ends.
     pub async fn serve(self, stop: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
-        let Self { app, listener, shutdown, .. } = self;
+        let Self { app, listener, shutdown, links_end, .. } = self;
         let (closing, mut is_closing) = watch::channel(false);
         let farewell = {
             let app = app.clone();
@@ -82,21 +106,36 @@ impl Server {
                 let everybody = u32::try_from(app.config.max_connections).unwrap_or(u32::MAX);
                 let gone = app.connections.acquire_many(everybody);
                 let _ = timeout(app.config.timing.close + DRAIN, gone).await;
+                // Last, so that nodes hear which transports are over.
+                links_end.send_replace(true);
+                let _ = timeout(DRAIN, app.links.acquire_many(crate::app::MAX_LINKS)).await;
             }
         };
-        let drained = tokio::spawn(farewell);
-        // Messages are small and each is awaited: none may wait for the acknowledgement of the one before (up to 40 ms).
-        let listener = listener.tap_io(|tcp| {
-            if let Err(error) = tcp.set_nodelay(true) {
-                tracing::debug!(%error, "cannot switch Nagle's algorithm off");
-            }
-        });
-        let serve = axum::serve(listener, routes(app)).with_graceful_shutdown(async move {
+        let mut farewell = tokio::spawn(farewell);
+        let tls = app.tls.clone();
+        let _renewal =
+            tls.clone().map(|tls| AbortOnDrop(tokio::spawn(tls.keep_fresh(app.config.tls_refresh))));
+        let serve = axum::serve(Door::new(listener, tls), routes(app)).with_graceful_shutdown(async move {
             let _ = is_closing.wait_for(|closing| *closing).await;
         });
+        let mut serving = tokio::spawn(async { serve.await });
         tokio::select! {
-            result = async { serve.await } => result,
-            _ = async { let _ = drained.await; tokio::time::sleep(DRAIN).await } => Ok(()),
+            biased;
+            _ = &mut farewell => {}
+            served = &mut serving => {
+                // Without connections there is nothing more to serve at once; what was said goodbye to is still on its way.
+                served.map_err(io::Error::other)??;
+                let _ = farewell.await;
+                return Ok(());
+            }
+        }
+        // What is left are requests under way.
+        match timeout(DRAIN, &mut serving).await {
+            Ok(served) => served.map_err(io::Error::other)?,
+            Err(_) => {
+                serving.abort();
+                Ok(())
+            }
         }
     }
 }
@@ -110,5 +149,24 @@ fn routes(app: App) -> Router {
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))
         .merge(page::routes())
+        .layer(map_response_with_state(app.clone(), insist_on_tls))
         .with_state(app)
+}
+
+/// Has browsers use TLS without asking for a year, unless they had to be told to accept the certificate (RFC 6797 §8.1).
+async fn insist_on_tls(State(app): State<App>, mut response: Response) -> Response {
+    if app.tls.as_ref().is_some_and(|tls| tls.is_vouched_for()) {
+        let value = HeaderValue::from_static("max-age=31536000");
+        response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, value);
+    }
+    response
+}
+
+/// A task that ends with whoever started it.
+struct AbortOnDrop(JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }

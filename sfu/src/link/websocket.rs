@@ -4,12 +4,16 @@
 //! [`SILENCE`] is given up and dialled again.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use patchbay_protocol::node::{Command, Event};
 use patchbay_protocol::{CommandId, ErrorCode, NODE_PROTOCOL, ProtocolError};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
 use serde::Deserialize;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
@@ -20,7 +24,7 @@ use tokio_tungstenite::tungstenite::http::header::{AUTHORIZATION, SEC_WEBSOCKET_
 use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error as WebSocketError, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
 
 use super::backoff::Backoff;
 use super::{Control, FarEnd, LinkNumber, pair};
@@ -41,10 +45,8 @@ const WARN_EVERY: u32 = 20;
 /// Why a node cannot dial at all. Anything else is tried again for ever.
 #[derive(Debug, thiserror::Error)]
 pub enum DialError {
-    /// Not a `ws://` URL.
-    #[error(
-        "{url:?} is not a URL like ws://host:8080/v1/nodes. TLS is not spoken here: for wss, put a TLS proxy in between"
-    )]
+    /// Neither a `ws://` nor a `wss://` URL.
+    #[error("{url:?} is not a URL like ws://host:8080/v1/nodes, or wss")]
     Url {
         /// What was given.
         url: String,
@@ -52,6 +54,9 @@ pub enum DialError {
     /// The secret cannot stand in an HTTP header.
     #[error("the node secret must be printable ASCII")]
     Secret,
+    /// Nothing to check signaling's certificate against.
+    #[error("the certificates to check signaling's against: {0}")]
+    Authorities(String),
     /// The node was shut down.
     #[error("the node is shut down")]
     NodeGone,
@@ -63,6 +68,7 @@ type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 pub(crate) struct Dialer {
     request: Request,
     url: String,
+    tls: Arc<ClientConfig>,
     control: mpsc::Sender<Control>,
 }
 
@@ -74,17 +80,23 @@ enum End {
 }
 
 impl Dialer {
-    pub(crate) fn new(url: &str, secret: &str, control: mpsc::Sender<Control>) -> Result<Self, DialError> {
+    pub(crate) fn new(
+        url: &str,
+        authorities: Option<&[u8]>,
+        secret: &str,
+        control: mpsc::Sender<Control>,
+    ) -> Result<Self, DialError> {
         let invalid = || DialError::Url { url: url.to_owned() };
         let mut request = url.into_client_request().map_err(|_| invalid())?;
-        if request.uri().scheme_str() != Some("ws") || request.uri().host().is_none() {
+        if !matches!(request.uri().scheme_str(), Some("ws" | "wss")) || request.uri().host().is_none() {
             return Err(invalid());
         }
         let mut bearer = HeaderValue::from_str(&format!("Bearer {secret}")).map_err(|_| DialError::Secret)?;
         bearer.set_sensitive(true);
         request.headers_mut().insert(AUTHORIZATION, bearer);
         request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(NODE_PROTOCOL));
-        Ok(Self { request, url: url.to_owned(), control })
+        let tls = Arc::new(trusting(authorities)?);
+        Ok(Self { request, url: url.to_owned(), tls, control })
     }
 
     /// Keeps a link until cancelled.
@@ -125,7 +137,9 @@ impl Dialer {
             .max_message_size(Some(MESSAGE_BYTES))
             .max_frame_size(Some(MESSAGE_BYTES))
             .read_buffer_size(16 * 1024);
-        let dialled = connect_async_with_config(self.request.clone(), Some(config), true);
+        let connector = Connector::Rustls(self.tls.clone());
+        let dialled =
+            connect_async_tls_with_config(self.request.clone(), Some(config), true, Some(connector));
         let socket = tokio::select! {
             () = cancelled.as_mut() => return End::Cancelled,
             dialled = timeout(CONNECT_TIMEOUT, dialled) => match dialled {
@@ -195,6 +209,27 @@ impl Dialer {
             }
         }
     }
+}
+
+/// Takes certificates that one of these (PEM) vouches for or is, or that the web's authorities vouch for.
+fn trusting(authorities: Option<&[u8]>) -> Result<ClientConfig, DialError> {
+    let mut roots = RootCertStore::empty();
+    match authorities {
+        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+        Some(pem) => {
+            for certificate in CertificateDer::pem_slice_iter(pem) {
+                let certificate = certificate.map_err(|error| DialError::Authorities(error.to_string()))?;
+                roots.add(certificate).map_err(|error| DialError::Authorities(error.to_string()))?;
+            }
+            if roots.is_empty() {
+                return Err(DialError::Authorities("no certificate in PEM is among them".to_owned()));
+            }
+        }
+    }
+    let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| DialError::Authorities(error.to_string()))?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
 /// What even a command of an unknown type has.

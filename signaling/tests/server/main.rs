@@ -5,4 +5,5 @@ mod node;
 mod page;
 mod room;
 mod support;
+mod tls;
 mod whip;
