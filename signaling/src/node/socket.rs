@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 use axum::extract::State;
-use axum::extract::ws::{Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::{SinkExt, StreamExt};
 use patchbay_protocol::node::{Command, Event, NodeEvent};
-use patchbay_protocol::{Epoch, NODE_PROTOCOL, NodeName, limit};
+use patchbay_protocol::{CloseCode, Epoch, NODE_PROTOCOL, NodeName, limit};
 use tokio::sync::mpsc;
 use tokio::time::{interval, timeout};
 use tracing::{debug, warn};
@@ -41,11 +41,17 @@ pub(crate) async fn node_socket(
         return (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")], "wrong node secret\n")
             .into_response();
     }
+    let Ok(permit) = app.links.clone().try_acquire_owned() else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "too many nodes\n").into_response();
+    };
     upgrade
         .protocols([NODE_PROTOCOL])
         .max_message_size(NODE_MESSAGE_BYTES)
         .max_frame_size(NODE_MESSAGE_BYTES)
-        .on_upgrade(move |socket| carry(app, socket))
+        .on_upgrade(move |socket| async move {
+            carry(app, socket).await;
+            drop(permit);
+        })
 }
 
 async fn carry(app: App, mut socket: WebSocket) {
@@ -58,21 +64,27 @@ async fn carry(app: App, mut socket: WebSocket) {
     app.hub.attach(name.clone(), epoch, command_sender, event_receiver);
 
     let (mut sink, mut stream) = socket.split();
+    let mut over = app.links_end.clone();
     let write = async {
         let mut pings = interval(limit::HEARTBEAT_INTERVAL);
         loop {
             let message = tokio::select! {
+                biased;
                 command = commands.recv() => match command.map(|command| serde_json::to_string(&command)) {
                     Some(Ok(text)) => Message::Text(text.into()),
                     Some(Err(_)) => continue,
                     None => return,
                 },
+                // Commands come first, so that nothing is left unsaid.
+                _ = over.wait_for(|over| *over) => break,
                 _ = pings.tick() => Message::Ping(Vec::new().into()),
             };
             if sink.send(message).await.is_err() {
                 return;
             }
         }
+        let frame = CloseFrame { code: CloseCode::GoingAway.into(), reason: "".into() };
+        let _ = timeout(HELLO_TIMEOUT, sink.send(Message::Close(Some(frame)))).await;
     };
     let read = async {
         let mut heard = Instant::now();
@@ -91,11 +103,9 @@ async fn carry(app: App, mut socket: WebSocket) {
             }
         }
     };
-    let mut shutdown = app.shutdown.clone();
     tokio::select! {
         () = write => {}
         () = read => {}
-        _ = shutdown.wait_for(|down| *down) => {}
     }
     debug!(node = %name, "the node's socket ended");
 }

@@ -214,3 +214,48 @@ async fn a_link_over_a_websocket_carries_commands_and_events() {
     };
     timeout(PATIENCE, reported).await.expect("the report should be in the metrics");
 }
+
+#[tokio::test]
+async fn a_server_that_stops_tells_its_nodes_first_which_transports_are_over() {
+    let server = TestServer::start(node_secret).await;
+    let connect = Connect {
+        path: Some("/v1/nodes"),
+        protocols: Some("patchbay.node.v1"),
+        bearer: Some("a node's secret"),
+        ..Connect::default()
+    };
+    let mut link = Client::try_connect(&server, connect).await.unwrap().socket;
+    let hello = json!({"seq": 1, "type": "hello", "node": "far", "epoch": 9, "version": "0.1.0"});
+    link.send(Message::text(hello.to_string())).await.unwrap();
+    timeout(PATIENCE, server.hub.attached().wait_for(|count| *count == 1)).await.unwrap().unwrap();
+    let mut client = Client::connect(&server).await;
+    client.hello().await;
+    client.send(join("ada")).await;
+    let next = async |link: &mut tokio_tungstenite::WebSocketStream<_>| loop {
+        match timeout(PATIENCE, link.next()).await.unwrap() {
+            Some(Ok(Message::Text(text))) => {
+                return Ok(serde_json::from_str::<Value>(&text).unwrap()["type"]
+                    .as_str()
+                    .unwrap()
+                    .to_owned());
+            }
+            Some(Ok(Message::Close(frame))) => return Err(frame.map(|frame| u16::from(frame.code))),
+            Some(Ok(_)) => {}
+            other => panic!("the link broke: {other:?}"),
+        }
+    };
+    while next(&mut link).await != Ok("negotiate".into()) {}
+    let stopping = tokio::spawn(server.stop());
+    assert_eq!(client.close_code().await.0, 1001);
+    drop(client);
+    let mut last = None;
+    let code = loop {
+        match next(&mut link).await {
+            Ok(kind) => last = Some(kind),
+            Err(code) => break code,
+        }
+    };
+    assert_eq!((last.as_deref(), code), (Some("close_transport"), Some(1001)));
+    drop(link);
+    stopping.await.unwrap();
+}
