@@ -38,6 +38,17 @@ pub(crate) struct Serve {
     pub(crate) signaling: Signaling,
     #[command(flatten)]
     pub(crate) media: Media,
+    /// Takes media over TCP on the port of HTTP, too, and announces that; on by default if that port is 443
+    #[arg(
+        long,
+        env = "PATCHBAY_ICE_TCP_HTTP",
+        value_name = "true|false",
+        num_args = 0..=1,
+        default_missing_value = "true",
+        require_equals = true,
+        help_heading = "Media"
+    )]
+    pub(crate) ice_tcp_http: Option<bool>,
     #[command(flatten)]
     pub(crate) log: Log,
 }
@@ -86,7 +97,13 @@ pub(crate) struct Signaling {
     #[arg(long, env = "PATCHBAY_TLS_SELF_SIGNED", conflicts_with = "tls_cert")]
     pub(crate) tls_self_signed: bool,
     /// A host name or address that certificate is for, besides this host's own (repeatable)
-    #[arg(long, env = "PATCHBAY_TLS_NAME", value_delimiter = ',', value_name = "NAME", requires = "tls_self_signed")]
+    #[arg(
+        long,
+        env = "PATCHBAY_TLS_NAME",
+        value_delimiter = ',',
+        value_name = "NAME",
+        requires = "tls_self_signed"
+    )]
     pub(crate) tls_name: Vec<String>,
     /// Where the server keeps what should survive a restart: its own certificate
     #[arg(long, env = "PATCHBAY_STATE_DIR", value_name = "DIRECTORY")]
@@ -140,9 +157,12 @@ pub(crate) struct Signaling {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Media")]
 pub(crate) struct Media {
-    /// UDP port of the first worker; the others take the next ones. 0 lets the system choose
+    /// UDP and TCP port of the first worker; the others take the next ones. 0 lets the system choose
     #[arg(long, env = "PATCHBAY_MEDIA_PORT", default_value_t = 7882, value_name = "PORT")]
     pub(crate) media_port: u16,
+    /// A further TCP port for media, shared by all workers, such as 443: for peers whose network allows nothing else
+    #[arg(long, env = "PATCHBAY_MEDIA_TCP_PORT", value_name = "PORT")]
+    pub(crate) media_tcp_port: Option<u16>,
     /// An address under which peers reach this host, if it is behind a 1:1 NAT (repeatable)
     #[arg(long, env = "PATCHBAY_PUBLIC_IP", value_delimiter = ',', value_name = "IP")]
     pub(crate) public_ip: Vec<IpAddr>,

@@ -9,6 +9,9 @@ use patchbay_signaling::{KeyError, Keys, Secret, TlsSource, Turn, host_names};
 
 use crate::args;
 
+/// The port that the strictest networks leave open.
+const HTTPS_PORT: u16 = 443;
+
 /// What this process is to be.
 #[derive(Debug)]
 pub(crate) struct Config {
@@ -20,7 +23,7 @@ pub(crate) struct Config {
 #[derive(Debug)]
 pub(crate) enum Role {
     /// Signaling with a node in the same process.
-    Serve { signaling: Box<patchbay_signaling::Config>, node: NodeConfig },
+    Serve { signaling: Box<patchbay_signaling::Config>, node: NodeConfig, has_ice_tcp_http: bool },
     /// Signaling alone.
     Signaling(Box<patchbay_signaling::Config>),
     /// A node that dials in.
@@ -76,7 +79,8 @@ impl Config {
         let mut node = node(raw.media)?;
         // On its own, the server is for this machine: peers here must reach it without any network, too.
         node.announce_loopback |= signaling.listen.ip().is_loopback();
-        Ok(Self { role: Role::Serve { signaling, node }, log: raw.log })
+        let has_ice_tcp_http = raw.ice_tcp_http.unwrap_or(signaling.listen.port() == HTTPS_PORT);
+        Ok(Self { role: Role::Serve { signaling, node, has_ice_tcp_http }, log: raw.log })
     }
 
     pub(crate) fn signaling(raw: args::SignalingOnly) -> Result<Self, ConfigError> {
@@ -157,6 +161,7 @@ fn node(raw: args::Media) -> Result<NodeConfig, ConfigError> {
     config.bind = raw.media_bind;
     config.workers = raw.workers;
     config.announce_loopback = raw.announce_loopback;
+    config.tcp_port = raw.media_tcp_port;
     Ok(config)
 }
 
@@ -301,7 +306,7 @@ mod tests {
 
     #[test]
     fn without_a_word_it_serves_this_machine() {
-        let Role::Serve { signaling, node } = parse("patchbay").unwrap().role else { panic!() };
+        let Role::Serve { signaling, node, .. } = parse("patchbay").unwrap().role else { panic!() };
         assert_eq!(signaling.listen.to_string(), "127.0.0.1:8080");
         assert!(signaling.is_open() && !signaling.insecure_open);
         assert_eq!(node.media_port, 7882);
@@ -317,6 +322,23 @@ mod tests {
             let Role::Serve { node, .. } = parse(line).unwrap().role else { panic!() };
             assert_eq!((node.media_port, node.public_ips.len()), (9, 2), "{line}");
         }
+    }
+
+    #[test]
+    fn media_comes_in_by_the_door_of_http_if_that_is_443_or_if_told() {
+        for (line, wanted) in [
+            ("patchbay", false),
+            ("patchbay --ice-tcp-http", true),
+            ("patchbay serve --ice-tcp-http=true", true),
+            ("patchbay --listen 127.0.0.1:443", true),
+            ("patchbay --listen 127.0.0.1:443 --ice-tcp-http=false", false),
+        ] {
+            let Role::Serve { has_ice_tcp_http, .. } = parse(line).unwrap().role else { panic!() };
+            assert_eq!(has_ice_tcp_http, wanted, "{line}");
+        }
+        let line = "patchbay sfu --signaling ws://127.0.0.1:1/ --node-secret x --media-tcp-port 443";
+        let Role::Sfu { node, .. } = parse(line).unwrap().role else { panic!() };
+        assert_eq!(node.tcp_port, Some(443));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use patchbay_sfu::{DialError, Node, NodeConfig};
-use patchbay_signaling::{Secret, Server};
+use patchbay_signaling::{IceTcpTaker, Secret, Server};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing::info;
@@ -37,7 +37,9 @@ pub(crate) fn run(config: Config) -> Result<(), Failure> {
     runtime.block_on(async {
         let stop = stop_signal()?;
         match config.role {
-            Role::Serve { signaling, node } => serve(*signaling, node, stop).await,
+            Role::Serve { signaling, node, has_ice_tcp_http } => {
+                serve(*signaling, node, has_ice_tcp_http, stop).await
+            }
             Role::Signaling(signaling) => {
                 let server = Server::bind(*signaling.clone()).await?;
                 let nodes = if signaling.node_secret.is_some() {
@@ -58,12 +60,18 @@ pub(crate) fn run(config: Config) -> Result<(), Failure> {
 
 async fn serve(
     signaling: patchbay_signaling::Config,
-    node: NodeConfig,
+    mut node: NodeConfig,
+    has_ice_tcp_http: bool,
     stop: watch::Receiver<bool>,
 ) -> Result<(), Failure> {
     let is_open = signaling.is_open();
-    let server = Server::bind(signaling).await?;
+    let mut server = Server::bind(signaling).await?;
+    node.tcp_elsewhere = has_ice_tcp_http.then(|| server.local_addr());
     let node = Node::start(node)?;
+    if has_ice_tcp_http {
+        let intake = node.tcp_intake();
+        server.take_ice_tcp(IceTcpTaker::new(move |stream, read| intake.adopt(stream, read)));
+    }
     let link = node.link();
     server.nodes().attach(link.name, link.epoch, link.commands, link.events);
     report_certificate(&server);

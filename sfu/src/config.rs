@@ -10,7 +10,7 @@ use patchbay_protocol::NodeName;
 pub struct NodeConfig {
     /// The node's name, as signaling and logs call it.
     pub name: NodeName,
-    /// UDP port of the first worker; worker n has this plus n. 0: the system chooses a port for each.
+    /// UDP and TCP port of the first worker; worker n has this plus n. 0: the system chooses a port for each.
     pub media_port: u16,
     /// Threads that carry media. `None`: one per core. Cost of raising: about 3 MiB and one port each; more than the machine
     /// has cores gains nothing.
@@ -22,6 +22,12 @@ pub struct NodeConfig {
     pub bind: Vec<IpAddr>,
     /// Announces loopback addresses too, last, for peers on this host while it has no other network.
     pub announce_loopback: bool,
+    /// A TCP port that all workers share, for peers whose network lets nothing else through, such as 443. Each worker also
+    /// takes connections on the number of its UDP port.
+    pub tcp_port: Option<u16>,
+    /// Where somebody else takes connections for this node and hands them over ([`Node::tcp_intake`](crate::Node::tcp_intake)),
+    /// such as a web server. Announced like a port of the node's own, as far as it can be reached there.
+    pub tcp_elsewhere: Option<SocketAddr>,
 }
 
 impl NodeConfig {
@@ -34,6 +40,8 @@ impl NodeConfig {
             public_ips: Vec::new(),
             bind: Vec::new(),
             announce_loopback: false,
+            tcp_port: None,
+            tcp_elsewhere: None,
         }
     }
 }
@@ -43,19 +51,26 @@ impl NodeConfig {
 pub enum StartError {
     /// Another program has one of the ports.
     #[error(
-        "UDP port {} on {} is taken, perhaps by another patchbay. Stop that program, or choose another first port with \
+        "{protocol} port {} on {} is taken, perhaps by another patchbay. Stop that program, or choose another first port with \
          --media-port: {workers} worker(s) take that many ports in a row",
         .address.port(), .address.ip()
     )]
     PortTaken {
+        /// UDP or TCP.
+        protocol: &'static str,
         /// What is taken.
         address: SocketAddr,
         /// How many ports in a row are needed.
         workers: usize,
     },
     /// The port needs rights that the process lacks.
-    #[error("UDP port {} may not be bound by this user; choose one above 1023 with --media-port", .address.port())]
+    #[error(
+        "{protocol} port {} may not be bound by this user: choose one above 1023 with --media-port or --media-tcp-port, or \
+         give the program the capability CAP_NET_BIND_SERVICE", .address.port()
+    )]
     PortForbidden {
+        /// UDP or TCP.
+        protocol: &'static str,
         /// What was asked for.
         address: SocketAddr,
     },
@@ -76,6 +91,18 @@ pub enum StartError {
         /// How many ports in a row are needed.
         workers: usize,
     },
+    /// The shared TCP port is taken.
+    #[error(
+        "TCP port {} on {} is taken; choose another with --media-tcp-port. Where a patchbay of this host serves HTTP on it, \
+         that one can take the connections, too: --ice-tcp-http", .address.port(), .address.ip()
+    )]
+    SharedPortTaken {
+        /// What is taken.
+        address: SocketAddr,
+    },
+    /// More workers than can be told apart.
+    #[error("a node has {} workers at most", patchbay_sfu_core::MAX_WORKERS)]
+    TooManyWorkers,
     /// No worker at all.
     #[error("a node needs at least one worker")]
     NoWorkers,
@@ -96,4 +123,25 @@ pub enum StartError {
     /// No certificate for DTLS could be made.
     #[error("no DTLS certificate could be made: {0}")]
     Identity(#[from] patchbay_sfu_core::transport::TransportError),
+}
+
+impl StartError {
+    /// For a UDP socket that could not be had.
+    pub(crate) fn from_udp(address: SocketAddr, workers: usize, source: io::Error) -> Self {
+        Self::of("UDP", address, workers, source)
+    }
+
+    /// For a TCP socket that could not be had.
+    pub(crate) fn from_tcp(address: SocketAddr, workers: usize, source: io::Error) -> Self {
+        Self::of("TCP", address, workers, source)
+    }
+
+    fn of(protocol: &'static str, address: SocketAddr, workers: usize, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::AddrInUse => Self::PortTaken { protocol, address, workers },
+            io::ErrorKind::PermissionDenied => Self::PortForbidden { protocol, address },
+            io::ErrorKind::AddrNotAvailable => Self::ForeignAddress { ip: address.ip() },
+            _ => Self::Socket { address, source },
+        }
+    }
 }

@@ -1,11 +1,12 @@
 //! One SFU node: its workers, its dispatcher, and ways to link it to signaling.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::num::NonZero;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use patchbay_protocol::{Epoch, NodeName};
+use patchbay_sfu_core::MAX_WORKERS;
 use patchbay_sfu_core::transport::Identity;
 use rtc_crypto::{CryptoError, RTCCryptoProvider};
 use tokio::sync::mpsc;
@@ -15,6 +16,7 @@ use crate::dispatcher::{Dispatcher, DispatcherStart, ProcessFacts};
 use crate::interface;
 use crate::link::{self, Control, DialError, Dialer, FarEnd, NodeLink};
 use crate::socket::{MediaSocket, SOCKET_BUFFER_BYTES};
+use crate::tcp::{self, TcpIntake};
 use crate::worker::{FromWorker, WorkerHandle, WorkerIndex, WorkerStart};
 use crate::{NodeConfig, StartError};
 
@@ -24,6 +26,8 @@ const OUTBOUND: usize = 8_192;
 const CONTROL: usize = 64;
 /// How often to look for a number that is free in both families, when the system chooses the port.
 const EPHEMERAL_ATTEMPTS: usize = 16;
+/// Addresses announced for TCP: the best of those for UDP. Browsers connect to every one of them at once.
+const MAX_TCP_ADDRESSES: usize = 4;
 
 /// A running node. Dropping it ends it; [`Node::shutdown`] also waits for that.
 #[derive(Debug)]
@@ -34,6 +38,25 @@ pub struct Node {
     dispatcher: JoinHandle<()>,
     local_addresses: Vec<SocketAddr>,
     candidates: Vec<SocketAddr>,
+    tcp_candidates: Vec<SocketAddr>,
+    intake: TcpIntake,
+    _shared: Vec<SharedPort>,
+}
+
+/// A task that accepts on a port that the workers share, for as long as this is kept.
+#[derive(Debug)]
+struct SharedPort(JoinHandle<()>);
+
+impl Drop for SharedPort {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// What one worker receives on.
+struct Bound {
+    sockets: Vec<MediaSocket>,
+    listeners: Vec<TcpListener>,
 }
 
 impl Node {
@@ -55,43 +78,55 @@ impl Node {
         } else {
             (config.bind.clone(), false)
         };
-        let mut sockets = Vec::with_capacity(workers);
+        let mut bound = Vec::with_capacity(workers);
         for port in ports {
-            sockets.push(bind(&wanted, port, workers, is_everywhere)?);
+            bound.push(bind(&wanted, port, workers, is_everywhere)?);
         }
-        let facts = facts(&sockets);
+        let facts = facts(&bound);
         report_buffers(&facts);
-        let bound: Vec<IpAddr> = sockets.iter().flatten().map(|s| s.local().ip()).collect();
-        let local_addresses = sockets.iter().flatten().map(MediaSocket::local).collect();
-        let announced = interface::choose(
-            &interface::host_addresses(),
-            &bound,
-            &config.public_ips,
-            config.announce_loopback,
-        );
+        let local_addresses: Vec<SocketAddr> =
+            bound.iter().flat_map(|it| &it.sockets).map(MediaSocket::local).collect();
+        let bound_ips: Vec<IpAddr> = local_addresses.iter().map(SocketAddr::ip).collect();
+        let shared =
+            config.tcp_port.map(|port| listen_shared(&bound_ips, port)).transpose()?.unwrap_or_default();
+        let host = interface::host_addresses();
+        let choose =
+            |bound: &[IpAddr]| interface::choose(&host, bound, &config.public_ips, config.announce_loopback);
+        let announced = choose(&bound_ips);
+        let shared_candidates = shared_candidates(&config, &announced, choose);
 
         let (outbound, from_workers) = mpsc::channel::<FromWorker>(OUTBOUND);
         let mut handles = Vec::with_capacity(workers);
         let mut all_candidates = Vec::new();
-        for (index, (sockets, port)) in sockets.into_iter().zip(&facts.ports).enumerate() {
+        let mut all_tcp_candidates = Vec::new();
+        for (index, (Bound { sockets, listeners }, port)) in bound.into_iter().zip(&facts.ports).enumerate() {
             let candidates: Vec<SocketAddr> =
                 announced.iter().map(|ip| SocketAddr::new(*ip, *port)).collect();
+            let tcp_candidates: Vec<SocketAddr> =
+                candidates.iter().take(MAX_TCP_ADDRESSES).chain(&shared_candidates).copied().collect();
             all_candidates.extend(candidates.iter().copied());
+            all_tcp_candidates.extend(tcp_candidates.iter().copied());
             handles.push(WorkerHandle::start(WorkerStart {
                 node: config.name.clone(),
                 index: WorkerIndex(index),
                 sockets,
+                listeners,
                 candidates,
+                tcp_candidates,
                 crypto: crypto.clone(),
                 identity: identity.clone(),
                 seed: random_seed(crypto.as_ref())?,
                 outbound: outbound.clone(),
             })?);
         }
+        let intake = TcpIntake::new(handles.iter().map(WorkerHandle::mailbox).collect());
+        let accept = |listener| SharedPort(tokio::spawn(tcp::serve_shared(listener, intake.clone())));
+        let shared = shared.into_iter().map(accept).collect();
         let (control, control_out) = mpsc::channel(CONTROL);
         let epoch = epoch_now();
         tracing::info!(
-            node = %config.name, workers, ports = ?facts.ports, addresses = ?announced, gso = facts.has_gso,
+            node = %config.name, workers, ports = ?facts.ports, addresses = ?announced,
+            shared_tcp = ?shared_candidates, gso = facts.has_gso,
             "SFU node runs"
         );
         let dispatcher = Dispatcher::new(DispatcherStart {
@@ -101,6 +136,7 @@ impl Node {
             from_workers,
             control: control_out,
             facts,
+            intake: intake.clone(),
         });
         Ok(Self {
             name: config.name,
@@ -109,6 +145,9 @@ impl Node {
             dispatcher: tokio::spawn(dispatcher.run()),
             local_addresses,
             candidates: all_candidates,
+            tcp_candidates: all_tcp_candidates,
+            intake,
+            _shared: shared,
         })
     }
 
@@ -132,6 +171,16 @@ impl Node {
         &self.candidates
     }
 
+    /// The candidates it announces for TCP, worker by worker.
+    pub fn tcp_candidates(&self) -> &[SocketAddr] {
+        &self.tcp_candidates
+    }
+
+    /// Where connections go that somebody else accepted for this node.
+    pub fn tcp_intake(&self) -> TcpIntake {
+        self.intake.clone()
+    }
+
     /// Links signaling in this process. Replaces any other link.
     pub fn link(&self) -> NodeLink {
         let (attachment, FarEnd { commands, events }) = link::pair(false);
@@ -142,18 +191,20 @@ impl Node {
         NodeLink { name: self.name.clone(), epoch: self.epoch, commands, events }
     }
 
-    /// Links signaling in another process: dials `url` (`ws://host:port/v1/nodes`), introduces itself with `secret`, and
-    /// comes back for ever, with exponential backoff and full jitter. Ends when `cancelled` does.
+    /// Links signaling in another process: dials `url` (`ws://host:port/v1/nodes`, or `wss`), introduces itself with
+    /// `secret`, and comes back for ever, with exponential backoff and full jitter. Ends when `cancelled` does. With `wss`,
+    /// one of `authorities` (PEM) must vouch for signaling's certificate or be it; without them, one of the web's.
     ///
     /// # Errors
     /// [`DialError`] if no attempt could ever succeed, or if the node was shut down.
     pub async fn dial(
         &self,
         url: &str,
+        authorities: Option<&[u8]>,
         secret: &str,
         cancelled: impl Future<Output = ()>,
     ) -> Result<(), DialError> {
-        let dialer = Dialer::new(url, secret, self.control.clone())?;
+        let dialer = Dialer::new(url, authorities, secret, self.control.clone())?;
         dialer.run(std::pin::pin!(cancelled)).await
     }
 
@@ -175,6 +226,9 @@ fn ports(media_port: u16, workers: usize) -> Result<Vec<u16>, StartError> {
     if workers == 0 {
         return Err(StartError::NoWorkers);
     }
+    if workers > MAX_WORKERS {
+        return Err(StartError::TooManyWorkers);
+    }
     if media_port == 0 {
         return Ok(vec![0; workers]);
     }
@@ -184,13 +238,45 @@ fn ports(media_port: u16, workers: usize) -> Result<Vec<u16>, StartError> {
         .collect()
 }
 
-/// One worker's sockets, all with the same port.
-fn bind(
-    wanted: &[IpAddr],
-    port: u16,
-    workers: usize,
-    is_everywhere: bool,
-) -> Result<Vec<MediaSocket>, StartError> {
+/// Listens on the port that all workers share, on every address that media is received on.
+fn listen_shared(bound: &[IpAddr], port: u16) -> Result<Vec<TcpListener>, StartError> {
+    let mut listeners: Vec<TcpListener> = Vec::new();
+    let mut seen = Vec::new();
+    for &ip in bound {
+        if !seen.contains(&ip) {
+            seen.push(ip);
+            listeners.push(tcp::listen(SocketAddr::new(ip, port), 1).map_err(|error| match error {
+                StartError::PortTaken { address, .. } => StartError::SharedPortTaken { address },
+                other => other,
+            })?);
+        }
+    }
+    Ok(listeners)
+}
+
+/// What all workers announce beside their own ports.
+fn shared_candidates(
+    config: &NodeConfig,
+    announced: &[IpAddr],
+    choose: impl Fn(&[IpAddr]) -> Vec<IpAddr>,
+) -> Vec<SocketAddr> {
+    let at = |ips: &[IpAddr], port| -> Vec<SocketAddr> {
+        ips.iter().take(MAX_TCP_ADDRESSES).map(|&ip| SocketAddr::new(ip, port)).collect()
+    };
+    let mut candidates = config.tcp_port.map(|port| at(announced, port)).unwrap_or_default();
+    if let Some(elsewhere) = config.tcp_elsewhere {
+        let mut bound = vec![elsewhere.ip()];
+        // A socket on all IPv6 addresses takes IPv4 as well, unless the host says otherwise.
+        if elsewhere.ip() == IpAddr::from(Ipv6Addr::UNSPECIFIED) {
+            bound.push(Ipv4Addr::UNSPECIFIED.into());
+        }
+        candidates.extend(at(&choose(&bound), elsewhere.port()));
+    }
+    candidates
+}
+
+/// One worker's sockets and listeners, all with the same port.
+fn bind(wanted: &[IpAddr], port: u16, workers: usize, is_everywhere: bool) -> Result<Bound, StartError> {
     let mut attempts = if port == 0 { EPHEMERAL_ATTEMPTS } else { 1 };
     loop {
         attempts -= 1;
@@ -206,7 +292,7 @@ fn bind_once(
     mut port: u16,
     workers: usize,
     is_everywhere: bool,
-) -> Result<Vec<MediaSocket>, StartError> {
+) -> Result<Bound, StartError> {
     let mut sockets: Vec<MediaSocket> = Vec::with_capacity(wanted.len());
     for ip in wanted {
         match MediaSocket::bind(SocketAddr::new(*ip, port), workers) {
@@ -228,13 +314,14 @@ fn bind_once(
             std::io::Error::new(std::io::ErrorKind::AddrNotAvailable, "neither IPv4 nor IPv6 is available");
         return Err(StartError::Socket { address, source });
     }
-    Ok(sockets)
+    let listeners = sockets.iter().map(|it| tcp::listen(it.local(), workers)).collect::<Result<_, _>>()?;
+    Ok(Bound { sockets, listeners })
 }
 
-fn facts(sockets: &[Vec<MediaSocket>]) -> ProcessFacts {
-    let all = || sockets.iter().flatten();
+fn facts(bound: &[Bound]) -> ProcessFacts {
+    let all = || bound.iter().flat_map(|it| &it.sockets);
     ProcessFacts {
-        ports: sockets.iter().filter_map(|s| s.first()).map(|s| s.local().port()).collect(),
+        ports: bound.iter().filter_map(|it| it.sockets.first()).map(|s| s.local().port()).collect(),
         has_gso: all().all(MediaSocket::has_gso),
         buffers: (
             all().map(|s| s.buffers().0).min().unwrap_or_default(),
@@ -292,8 +379,9 @@ mod tests {
     #[test]
     fn families_share_a_port() {
         let wanted = [IpAddr::from(Ipv4Addr::UNSPECIFIED), Ipv6Addr::UNSPECIFIED.into()];
-        let sockets = bind(&wanted, 0, 1, true).expect("bound");
-        let ports: Vec<u16> = sockets.iter().map(|s| s.local().port()).collect();
+        let bound = bind(&wanted, 0, 1, true).expect("bound");
+        let listening = bound.listeners.iter().map(|it| it.local_addr().expect("bound").port());
+        let ports: Vec<u16> = bound.sockets.iter().map(|s| s.local().port()).chain(listening).collect();
         assert!(ports.iter().all(|p| *p == ports[0] && *p != 0), "{ports:?}");
     }
 

@@ -147,12 +147,7 @@ impl Waiting {
 impl MediaSocket {
     /// Binds a socket. `workers` is only for the error text.
     pub(crate) fn bind(address: SocketAddr, workers: usize) -> Result<Self, StartError> {
-        Self::open(address).map_err(|source| match source.kind() {
-            io::ErrorKind::AddrInUse => StartError::PortTaken { address, workers },
-            io::ErrorKind::PermissionDenied => StartError::PortForbidden { address },
-            io::ErrorKind::AddrNotAvailable => StartError::ForeignAddress { ip: address.ip() },
-            _ => StartError::Socket { address, source },
-        })
+        Self::open(address).map_err(|source| StartError::from_udp(address, workers, source))
     }
 
     fn open(address: SocketAddr) -> io::Result<Self> {
@@ -308,7 +303,7 @@ impl MediaSocket {
             None if !self.local.ip().is_unspecified() => self.local.ip(),
             None => return None,
         };
-        Some(Path { local: SocketAddr::new(ip, self.local.port()), remote: meta.addr })
+        Some(Path::udp(SocketAddr::new(ip, self.local.port()), meta.addr))
     }
 
     /// Returns false if the kernel has no room. What it refuses for good is counted and done with.
@@ -426,11 +421,11 @@ mod tests {
 
     fn exchange(sender: &mut MediaSocket, lengths: &[usize], segment_size: Option<usize>) -> Vec<Vec<u8>> {
         let mut receiver = loopback();
-        let path = Path { local: sender.local(), remote: receiver.local() };
+        let path = Path::udp(sender.local(), receiver.local());
         sender.send(Instant::now(), &Transmit { path, contents: &run(lengths), segment_size });
         let received = receive(&mut receiver, lengths.len());
         for (got, _) in &received {
-            assert_eq!(*got, Path { local: receiver.local(), remote: sender.local() });
+            assert_eq!(*got, Path::udp(receiver.local(), sender.local()));
         }
         received.into_iter().map(|(_, datagram)| datagram).collect()
     }
@@ -482,7 +477,7 @@ mod tests {
         let mut receiver = MediaSocket::bind("0.0.0.0:0".parse().expect("an address"), 1).expect("a socket");
         let mut sender = loopback();
         let target = SocketAddr::new("127.0.0.5".parse().expect("an address"), receiver.local().port());
-        let path = Path { local: sender.local(), remote: target };
+        let path = Path::udp(sender.local(), target);
         sender.send(Instant::now(), &Transmit { path, contents: b"hello", segment_size: None });
         let (path, _) = receive(&mut receiver, 1).remove(0);
         assert_eq!(path.local, target);
@@ -500,13 +495,15 @@ mod tests {
         let mut sender = MediaSocket::bind("0.0.0.0:0".parse().expect("an address"), 1).expect("a socket");
         let receiver = loopback();
         let local = SocketAddr::new("198.51.100.77".parse().expect("an address"), sender.local().port());
-        let path = Path { local, remote: receiver.local() };
+        let path = Path::udp(local, receiver.local());
         sender.send(Instant::now(), &Transmit { path, contents: &run(&[500; 4]), segment_size: Some(500) });
         assert_eq!(sender.counters().refused, 4);
         assert_eq!(sender.counters().sent, 0);
 
-        let path =
-            Path { local: SocketAddr::new("127.0.0.1".parse().expect("an address"), local.port()), ..path };
+        let path = Path::udp(
+            SocketAddr::new("127.0.0.1".parse().expect("an address"), local.port()),
+            receiver.local(),
+        );
         sender.send(Instant::now(), &Transmit { path, contents: &run(&[500; 4]), segment_size: Some(500) });
         assert_eq!(sender.counters().sent, 4);
         if sender.has_gso() {

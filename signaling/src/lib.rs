@@ -29,6 +29,7 @@ mod whip;
 pub use auth::{KEY_BYTES, KeyError, Keys, Secret};
 pub use config::{Config, ConnectionTiming, Rate};
 pub use connection::OutboxLimit;
+pub use door::IceTcpTaker;
 pub use node::{LinkTiming, NodeHub};
 pub use server::{Server, StartError};
 pub use tls::{Certificate, CertificateInfo, SELF_SIGNED_FILE, TlsError, TlsSource, host_names};

@@ -21,7 +21,7 @@ use tracing::info;
 use crate::Config;
 use crate::app::App;
 use crate::connection::client_socket;
-use crate::door::Door;
+use crate::door::{Door, IceTcpTaker};
 use crate::node::{NodeHub, node_socket};
 use crate::tls::{CertificateInfo, Tls, TlsError};
 use crate::{health, page, whip};
@@ -53,6 +53,7 @@ pub struct Server {
     address: SocketAddr,
     shutdown: watch::Sender<bool>,
     links_end: watch::Sender<bool>,
+    ice_tcp: Option<IceTcpTaker>,
 }
 
 impl Server {
@@ -73,6 +74,7 @@ impl Server {
             address,
             shutdown,
             links_end,
+            ice_tcp: None,
         })
     }
 
@@ -86,6 +88,12 @@ impl Server {
         self.app.tls.as_ref().map(|tls| tls.current().info.clone())
     }
 
+    /// Has connections that carry media handed over, which clients open here where their network lets nothing else through.
+    /// Without this they are closed.
+    pub fn take_ice_tcp(&mut self, taker: IceTcpTaker) {
+        self.ice_tcp = Some(taker);
+    }
+
     /// Where nodes attach.
     pub fn nodes(&self) -> NodeHub {
         self.app.hub.clone()
@@ -93,7 +101,7 @@ impl Server {
 
     /// Serves until `stop` is done, then says goodbye to everybody and ends.
     pub async fn serve(self, stop: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
-        let Self { app, listener, shutdown, links_end, .. } = self;
+        let Self { app, listener, shutdown, links_end, ice_tcp, .. } = self;
         let (closing, mut is_closing) = watch::channel(false);
         let farewell = {
             let app = app.clone();
@@ -115,7 +123,7 @@ impl Server {
         let tls = app.tls.clone();
         let _renewal =
             tls.clone().map(|tls| AbortOnDrop(tokio::spawn(tls.keep_fresh(app.config.tls_refresh))));
-        let serve = axum::serve(Door::new(listener, tls), routes(app)).with_graceful_shutdown(async move {
+        let serve = axum::serve(Door::new(listener, tls, ice_tcp), routes(app)).with_graceful_shutdown(async move {
             let _ = is_closing.wait_for(|closing| *closing).await;
         });
         let mut serving = tokio::spawn(async { serve.await });

@@ -13,7 +13,7 @@ use std::net::{IpAddr, SocketAddr};
 use patchbay_wire::classify::{DatagramKind, classify};
 
 use crate::transport::claimed_ufrag;
-use crate::{Path, TransportKey};
+use crate::{Path, Protocol, TransportKey};
 
 /// Paths of all transports of a worker together. Each transport has at most [`MAX_PATHS`](crate::transport::MAX_PATHS). Cost
 /// of raising: about 100 bytes each.
@@ -98,6 +98,11 @@ impl Demux {
         }
     }
 
+    /// Whose a path is.
+    pub fn owner(&self, path: Path) -> Option<TransportKey> {
+        self.by_path.get(&path).copied()
+    }
+
     /// How many paths are bound.
     pub fn path_count(&self) -> usize {
         self.by_path.len()
@@ -160,6 +165,10 @@ impl Hasher for PathHasher {
 impl Hash for Path {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
+        // UDP goes without, as it is what every packet of a good network comes by.
+        if self.protocol == Protocol::Tcp {
+            state.write_u64(1);
+        }
         hash_address(&self.remote, state);
         hash_address(&self.local, state);
     }
@@ -184,7 +193,7 @@ mod tests {
 
     fn path(number: u32) -> Path {
         let [a, b, c, d] = number.to_be_bytes();
-        Path { local: ([127, 0, 0, 1], 7000).into(), remote: ([10, b, c, d], 1000 + u16::from(a)).into() }
+        Path::udp(([127, 0, 0, 1], 7000).into(), ([10, b, c, d], 1000 + u16::from(a)).into())
     }
 
     fn request(ufrag: &str) -> Vec<u8> {
@@ -225,6 +234,16 @@ mod tests {
         assert_eq!(demux.find(path(1), &request("aaaa")), Some(TransportKey(1)));
         demux.remove_ufrag("aaaa", TransportKey(1));
         assert_eq!((demux.path_count(), demux.ufrag_count()), (0, 1));
+    }
+
+    #[test]
+    fn a_connection_is_another_path_than_datagrams_between_the_same_addresses() {
+        let mut demux = Demux::new(1);
+        let (datagrams, connection) = (path(1), Path { protocol: Protocol::Tcp, ..path(1) });
+        assert_eq!(demux.bind(datagrams, TransportKey(1)), Bound::Taken);
+        assert_eq!(demux.bind(connection, TransportKey(2)), Bound::Taken);
+        assert_eq!(demux.owner(datagrams), Some(TransportKey(1)));
+        assert_eq!(demux.owner(connection), Some(TransportKey(2)));
     }
 
     #[test]

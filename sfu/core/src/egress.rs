@@ -12,13 +12,36 @@ pub struct TransportKey(pub u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChannelKey(pub u16);
 
-/// Two addresses between which datagrams travel.
+/// How datagrams travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Protocol {
+    /// Each for itself.
+    Udp,
+    /// Framed, on a connection that the peer opened (RFC 6544 §10.1, RFC 4571). A path is one connection.
+    Tcp,
+}
+
+/// Two addresses between which datagrams travel, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Path {
+    /// UDP or TCP.
+    pub protocol: Protocol,
     /// Our end.
     pub local: SocketAddr,
     /// The peer's end.
     pub remote: SocketAddr,
+}
+
+impl Path {
+    /// A path for datagrams as they are.
+    pub const fn udp(local: SocketAddr, remote: SocketAddr) -> Self {
+        Self { protocol: Protocol::Udp, local, remote }
+    }
+
+    /// A path that is a TCP connection.
+    pub const fn tcp(local: SocketAddr, remote: SocketAddr) -> Self {
+        Self { protocol: Protocol::Tcp, local, remote }
+    }
 }
 
 /// Datagrams for one destination, to be sent with one system call where the kernel can segment (GSO).

@@ -17,5 +17,6 @@ pub mod router;
 pub mod transport;
 mod worker;
 
-pub use egress::{ChannelKey, DataMessage, Egress, OutgoingRtp, Path, Transmit, TransportKey};
-pub use worker::{Worker, WorkerConfig};
+pub use egress::{ChannelKey, DataMessage, Egress, OutgoingRtp, Path, Protocol, Transmit, TransportKey};
+pub use random::MAX_WORKERS;
+pub use worker::{Worker, WorkerConfig, addressed_worker};

@@ -5,6 +5,18 @@ use std::sync::Arc;
 use patchbay_wire::rtp::Ssrc;
 use rtc_crypto::{CryptoError, RTCCryptoProvider};
 
+/// RFC 8839 §5.1: ALPHA, DIGIT, `+`, `/`.
+const ICE_CHARS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+/// Workers that a node may have: so many can be told apart by two characters of a user name fragment.
+pub const MAX_WORKERS: usize = 64 * 64;
+
+/// The worker that drew this user name fragment, if one of this node did.
+pub(crate) fn worker_of_ufrag(ufrag: &[u8]) -> Option<u16> {
+    let &[high, low] = ufrag.first_chunk()?;
+    let digit = |byte| ICE_CHARS.iter().position(|&it| it == byte).and_then(|at| u16::try_from(at).ok());
+    Some(digit(high)? << 6 | digit(low)?)
+}
+
 /// Draws from the crypto provider's random source. In a simulation that source is seeded.
 #[derive(Clone)]
 pub(crate) struct Random {
@@ -16,9 +28,10 @@ impl Random {
         Self { crypto }
     }
 
-    /// An ICE user name fragment (RFC 8839 §5.4: at least 24 bits).
-    pub(crate) fn ice_ufrag(&self) -> Result<String, CryptoError> {
-        self.text::<8>()
+    /// An ICE user name fragment (RFC 8839 §5.4: at least 24 bits): two characters that name the worker, and 36 bits.
+    pub(crate) fn ice_ufrag(&self, worker: u16) -> Result<String, CryptoError> {
+        let prefix = [worker >> 6, worker].map(|digit| char::from(ICE_CHARS[usize::from(digit & 63)]));
+        Ok(prefix.iter().collect::<String>() + &self.text::<6>()?)
     }
 
     /// An ICE password (RFC 8839 §5.4: at least 128 bits).
@@ -40,9 +53,25 @@ impl Random {
 
     /// `N` characters of 6 random bits each, from the ICE alphabet (RFC 8839 §5.1: ALPHA, DIGIT, `+`, `/`).
     fn text<const N: usize>(&self) -> Result<String, CryptoError> {
-        const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
         let mut bytes = [0; N];
         self.crypto.random().fill(&mut bytes)?;
-        Ok(bytes.iter().filter_map(|byte| ALPHABET.get(usize::from(byte & 63))).map(|&byte| char::from(byte)).collect())
+        Ok(bytes.iter().filter_map(|byte| ICE_CHARS.get(usize::from(byte & 63))).map(|&byte| char::from(byte)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fragment_names_its_worker() {
+        let random = Random::new(rtc_crypto::default_provider().unwrap());
+        for worker in [0, 1, 63, 64, 65, 4095] {
+            let ufrag = random.ice_ufrag(worker).unwrap();
+            assert_eq!((ufrag.len(), worker_of_ufrag(ufrag.as_bytes())), (8, Some(worker)), "{ufrag}");
+        }
+        for foreign in [&b""[..], b"A", b"-A", b"A\xff"] {
+            assert_eq!(worker_of_ufrag(foreign), None);
+        }
     }
 }

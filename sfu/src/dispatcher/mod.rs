@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::link::{Attachment, Control, LinkNumber};
+use crate::tcp::TcpIntake;
 use crate::worker::{FromWorker, Ticket, ToWorker, WorkerHandle, WorkerIndex};
 pub(crate) use report::ProcessFacts;
 use report::Report;
@@ -40,6 +41,7 @@ pub(crate) struct DispatcherStart {
     pub(crate) from_workers: mpsc::Receiver<FromWorker>,
     pub(crate) control: mpsc::Receiver<Control>,
     pub(crate) facts: ProcessFacts,
+    pub(crate) intake: TcpIntake,
 }
 
 pub(crate) struct Dispatcher {
@@ -357,6 +359,7 @@ impl Dispatcher {
         report.set_or_add("node_events_dropped_total", self.dropped_events);
         report.set_or_add("node_rooms", self.routes.room_count() as u64);
         report.set_or_add("node_transports", self.routes.transport_count() as u64);
+        report.add(&self.start.intake.counters());
         let counters = report.finish(&self.start.facts);
         self.emit(NodeEvent::Report { counters });
     }

@@ -4,7 +4,7 @@
 //!
 //! 1. what is due;
 //! 2. outputs: datagrams to the sockets, events to the dispatcher;
-//! 3. one batch of datagrams from a socket;
+//! 3. one batch of datagrams from a socket, or one read from a connection;
 //! 4. one message from the mailbox;
 //! 5. sleep until a socket, the mailbox or a deadline wants something.
 //!
@@ -25,11 +25,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use mio::{Events, Poll, Token, Waker};
 use patchbay_protocol::ErrorCode;
 use patchbay_protocol::node::{CommandResult, NodeCommand};
-use patchbay_sfu_core::{Worker, WorkerConfig};
+use patchbay_sfu_core::{Protocol, Worker, WorkerConfig};
 use tokio::sync::mpsc;
 
 use super::{FromWorker, MAILBOX_TOKEN, Ticket, ToWorker, WorkerStart};
 use crate::socket::{MediaSocket, ReceiveBatch, Received, SocketCounters};
+use crate::tcp::TcpPaths;
 
 /// Batches received in a row before the mailbox has its turn: at most 512 datagrams, about a millisecond of work.
 const RECEIVE_BUDGET: usize = 16;
@@ -39,6 +40,7 @@ const CONGESTED_RETRY: Duration = Duration::from_millis(5);
 pub(super) struct EventLoop {
     start: WorkerStart,
     core: Worker,
+    tcp: TcpPaths,
     poll: Poll,
     events: Events,
     inbound: Receiver<ToWorker>,
@@ -71,6 +73,7 @@ impl EventLoop {
     pub(super) fn new(
         start: WorkerStart,
         poll: Poll,
+        tcp: TcpPaths,
         inbound: Receiver<ToWorker>,
         waker: Arc<Waker>,
     ) -> Self {
@@ -79,6 +82,7 @@ impl EventLoop {
         Self {
             start,
             core,
+            tcp,
             poll,
             events: Events::with_capacity(16),
             inbound,
@@ -112,6 +116,9 @@ impl EventLoop {
         if self.core.deadline().is_some_and(|deadline| deadline <= now) {
             self.core.handle_timeout(now);
         }
+        if self.tcp.deadline().is_some_and(|deadline| deadline <= now) {
+            self.tcp.handle_timeout(now);
+        }
         self.flush_transmits(now);
         self.flush_events();
         if self.batches_in_a_row < RECEIVE_BUDGET && self.receive(now) {
@@ -131,6 +138,10 @@ impl EventLoop {
     fn flush_transmits(&mut self, now: Instant) {
         let sockets = &mut self.start.sockets;
         while let Some(transmit) = self.core.poll_transmit(now) {
+            if transmit.path.protocol == Protocol::Tcp {
+                self.tcp.send(&transmit);
+                continue;
+            }
             match sockets.iter_mut().find(|s| s.carries(&transmit.path.local)) {
                 Some(socket) => socket.send(now, &transmit),
                 None => self.counters.unrouted += 1,
@@ -138,6 +149,10 @@ impl EventLoop {
         }
         for (token, socket) in sockets.iter_mut().enumerate() {
             watch_if_blocked(&self.poll, token, socket, &mut self.watched);
+        }
+        self.tcp.flush();
+        while let Some(path) = self.core.poll_released() {
+            self.tcp.release(path);
         }
     }
 
@@ -155,11 +170,19 @@ impl EventLoop {
         }
     }
 
-    /// Receives one batch from one of the sockets, in turn. Returns whether anything came.
+    /// Receives one batch from one of the sockets or the TCP connections, in turn. Returns whether anything came.
     fn receive(&mut self, now: Instant) -> bool {
         let sockets = self.start.sockets.len();
-        for offset in 0..sockets {
-            let index = (self.next_socket + offset) % sockets;
+        let sources = sockets + 1;
+        for offset in 0..sources {
+            let index = (self.next_socket + offset) % sources;
+            if index == sockets {
+                if self.tcp.receive(now, &mut self.core) {
+                    self.next_socket = 0;
+                    return true;
+                }
+                continue;
+            }
             if !self.readable[index] {
                 continue;
             }
@@ -168,7 +191,7 @@ impl EventLoop {
                 .receive(&mut self.batch, |path, datagram| core.handle_datagram(now, path, datagram));
             self.readable[index] = outcome == Received::More;
             if outcome != (Received::Drained { any: false }) {
-                self.next_socket = (index + 1) % sockets;
+                self.next_socket = index + 1;
                 return true;
             }
         }
@@ -202,6 +225,7 @@ impl EventLoop {
             Ok(ToWorker::Counters { ticket }) => {
                 permit.send(FromWorker::Counters { ticket, counters: self.counters() });
             }
+            Ok(ToWorker::Adopt { stream, read }) => self.tcp.adopt(now, stream, read),
             Ok(ToWorker::Stop) | Err(TryRecvError::Disconnected) => self.stop(now),
             Err(TryRecvError::Empty) => return false,
         }
@@ -209,7 +233,8 @@ impl EventLoop {
     }
 
     fn sleep(&mut self, now: Instant) {
-        let mut timeout = self.core.deadline().map(|deadline| deadline.saturating_duration_since(now));
+        let deadline = [self.core.deadline(), self.tcp.deadline()].into_iter().flatten().min();
+        let mut timeout = deadline.map(|deadline| deadline.saturating_duration_since(now));
         if self.is_congested {
             timeout = Some(timeout.map_or(CONGESTED_RETRY, |t| t.min(CONGESTED_RETRY)));
         }
@@ -227,6 +252,10 @@ impl EventLoop {
         for event in &self.events {
             let Token(index) = event.token();
             if event.token() == MAILBOX_TOKEN {
+                continue;
+            }
+            if TcpPaths::owns(event.token()) {
+                self.tcp.handle_event(event);
                 continue;
             }
             if event.is_readable() || event.is_error() {
@@ -259,7 +288,10 @@ impl EventLoop {
             .or_else(|| panic.downcast_ref::<String>().cloned())
             .unwrap_or_else(|| "no text".into());
         tracing::error!(panic = text, "the worker panicked: its rooms are lost and it starts afresh");
+        // A new life, with other hashes and numbers (Knuth's multiplier for a linear congruence).
+        self.start.seed = self.start.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         self.core = new_core(&self.start);
+        self.tcp.release_all();
         // These two must not be lost. The thread may wait here: it has nothing else to do.
         let crashed = FromWorker::Crashed { worker: self.start.index };
         let mut is_gone = self.start.outbound.blocking_send(crashed).is_err();
@@ -278,6 +310,7 @@ impl EventLoop {
             total += socket.counters();
         }
         counters.extend(total.named());
+        counters.extend(self.tcp.counters());
         counters.extend([
             ("worker_congested_total", self.counters.congested),
             ("worker_panics_total", self.counters.panics),
@@ -300,6 +333,8 @@ fn new_core(start: &WorkerStart) -> Worker {
     let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let config = WorkerConfig {
         candidates: start.candidates.clone(),
+        tcp_candidates: start.tcp_candidates.clone(),
+        number: u16::try_from(start.index.0).unwrap_or_default(),
         crypto: start.crypto.clone(),
         identity: start.identity.clone(),
         seed: start.seed,

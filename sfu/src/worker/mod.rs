@@ -8,7 +8,7 @@ mod event_loop;
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
@@ -21,6 +21,7 @@ use rtc_crypto::RTCCryptoProvider;
 use tokio::sync::mpsc;
 
 use crate::socket::MediaSocket;
+use crate::tcp::TcpPaths;
 use event_loop::EventLoop;
 
 /// Messages in a worker's mailbox. A worker carries out a command in well under a millisecond, so a full mailbox means
@@ -52,6 +53,8 @@ pub(crate) enum ToWorker {
     Snapshot { ticket: Ticket },
     /// Answered by [`FromWorker::Counters`].
     Counters { ticket: Ticket },
+    /// Take a connection that came in on a shared port, and what was read from it.
+    Adopt { stream: TcpStream, read: Vec<u8> },
     /// Close every room, tell the peers, and end.
     Stop,
 }
@@ -85,17 +88,39 @@ pub(crate) struct WorkerStart {
     pub(crate) node: NodeName,
     pub(crate) index: WorkerIndex,
     pub(crate) sockets: Vec<MediaSocket>,
+    pub(crate) listeners: Vec<TcpListener>,
     pub(crate) candidates: Vec<SocketAddr>,
+    pub(crate) tcp_candidates: Vec<SocketAddr>,
     pub(crate) crypto: Arc<dyn RTCCryptoProvider>,
     pub(crate) identity: Identity,
     pub(crate) seed: u64,
     pub(crate) outbound: mpsc::Sender<FromWorker>,
 }
 
+/// The way into a worker. Clones are the same mailbox.
+#[derive(Debug, Clone)]
+pub(crate) struct Mailbox {
+    sender: SyncSender<ToWorker>,
+    waker: Arc<Waker>,
+}
+
+impl Mailbox {
+    /// Puts a message into the mailbox. Gives it back if there is no room, or if the thread is gone.
+    pub(crate) fn tell(&self, message: ToWorker) -> Result<(), ToWorker> {
+        match self.sender.try_send(message) {
+            Ok(()) => {
+                // Waking writes to an eventfd, which fails only if it is closed; then the thread is gone too.
+                let _ = self.waker.wake();
+                Ok(())
+            }
+            Err(TrySendError::Full(message) | TrySendError::Disconnected(message)) => Err(message),
+        }
+    }
+}
+
 /// A running worker.
 pub(crate) struct WorkerHandle {
-    mailbox: SyncSender<ToWorker>,
-    waker: Arc<Waker>,
+    mailbox: Mailbox,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -107,7 +132,9 @@ impl WorkerHandle {
         for (token, socket) in start.sockets.iter_mut().enumerate() {
             socket.register(poll.registry(), Token(token))?;
         }
-        let (mailbox, inbound) = sync_channel(MAILBOX);
+        let listeners = std::mem::take(&mut start.listeners).into_iter().map(mio::net::TcpListener::from_std);
+        let tcp = TcpPaths::new(poll.registry(), listeners.collect())?;
+        let (sender, inbound) = sync_channel(MAILBOX);
         // The thread owns the waker too: if the last owner were the handle, dropping it would take back a wake-up that the
         // thread has not seen yet.
         let mailbox_waker = Arc::clone(&waker);
@@ -115,21 +142,19 @@ impl WorkerHandle {
         let thread = std::thread::Builder::new().name(name).spawn(move || {
             let span = tracing::info_span!("worker", node = %start.node, worker = start.index.0);
             let _entered = span.enter();
-            EventLoop::new(start, poll, inbound, mailbox_waker).run();
+            EventLoop::new(start, poll, tcp, inbound, mailbox_waker).run();
         })?;
-        Ok(Self { mailbox, waker, thread: Some(thread) })
+        Ok(Self { mailbox: Mailbox { sender, waker }, thread: Some(thread) })
     }
 
     /// Puts a message into the mailbox. Gives it back if there is no room, or if the thread is gone.
     pub(crate) fn tell(&self, message: ToWorker) -> Result<(), ToWorker> {
-        match self.mailbox.try_send(message) {
-            Ok(()) => {
-                // Waking writes to an eventfd, which fails only if it is closed; then the thread is gone too.
-                let _ = self.waker.wake();
-                Ok(())
-            }
-            Err(TrySendError::Full(message) | TrySendError::Disconnected(message)) => Err(message),
-        }
+        self.mailbox.tell(message)
+    }
+
+    /// The way in, for others than the dispatcher.
+    pub(crate) fn mailbox(&self) -> Mailbox {
+        self.mailbox.clone()
     }
 
     /// Takes the thread, to be joined.

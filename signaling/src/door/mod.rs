@@ -2,8 +2,11 @@
 //!
 //! Goes in: a listening socket and, for TLS, a certificate. Comes out: streams of HTTP. With TLS, a handshake takes place
 //! in a task of its own, so that nobody waits for a slow one; a client that speaks plain HTTP to the TLS port is told
-//! where to go.
+//! where to go. Media that comes in here because the client's network lets nothing else through (RFC 6544) is handed to
+//! an SFU node in the same process, if there is one that takes it.
 
+mod first_bytes;
+mod ice_tcp;
 mod redirect;
 mod stream;
 
@@ -19,6 +22,8 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tracing::debug;
 
+use self::first_bytes::{ENOUGH, FirstBytes, classify_first_bytes};
+pub use self::ice_tcp::IceTcpTaker;
 pub(crate) use self::stream::Stream;
 use crate::tls::Tls;
 
@@ -28,20 +33,21 @@ const GREETING: Duration = Duration::from_secs(10);
 const GREETINGS: usize = 4_096;
 /// Streams that wait for the server to take them.
 const WAITING: usize = 64;
-/// The first byte of a TLS record that carries a handshake (RFC 8446 §5.1).
-const TLS_HANDSHAKE: u8 = 22;
 
 /// A listening socket, with TLS or without.
 pub(crate) struct Door {
     listener: TcpListener,
     tls: Option<Arc<Tls>>,
+    ice_tcp: Option<IceTcpTaker>,
     greetings: Arc<Semaphore>,
     ready: (mpsc::Sender<(Stream, SocketAddr)>, mpsc::Receiver<(Stream, SocketAddr)>),
 }
 
 impl Door {
-    pub(crate) fn new(listener: TcpListener, tls: Option<Arc<Tls>>) -> Self {
-        Self { listener, tls, greetings: Arc::new(Semaphore::new(GREETINGS)), ready: mpsc::channel(WAITING) }
+    /// `ice_tcp` takes the connections that turn out to carry media.
+    pub(crate) fn new(listener: TcpListener, tls: Option<Arc<Tls>>, ice_tcp: Option<IceTcpTaker>) -> Self {
+        let greetings = Arc::new(Semaphore::new(GREETINGS));
+        Self { listener, tls, ice_tcp, greetings, ready: mpsc::channel(WAITING) }
     }
 }
 
@@ -58,18 +64,21 @@ impl Listener for Door {
                     if let Err(error) = socket.set_nodelay(true) {
                         debug!(%error, "cannot switch Nagle's algorithm off");
                     }
-                    let Some(tls) = self.tls.clone() else { return (Stream::Plain(socket), from) };
+                    if self.tls.is_none() && self.ice_tcp.is_none() {
+                        return (Stream::Plain(socket), from);
+                    }
+                    let (tls, ice_tcp) = (self.tls.clone(), self.ice_tcp.clone());
                     let Ok(permit) = self.greetings.clone().try_acquire_owned() else { continue };
                     let ready = self.ready.0.clone();
                     tokio::spawn(async move {
-                        match timeout(GREETING, greet(socket, &tls)).await {
+                        match timeout(GREETING, greet(socket, tls.as_deref(), ice_tcp.as_ref())).await {
                             Ok(Ok(Some(stream))) => {
                                 drop(permit);
                                 let _ = ready.send((stream, from)).await;
                             }
                             Ok(Ok(None)) => {}
-                            Ok(Err(error)) => debug!("no TLS with {from}: {error}"),
-                            Err(_) => debug!("no TLS with {from}: too slow"),
+                            Ok(Err(error)) => debug!("no greeting from {from}: {error}"),
+                            Err(_) => debug!("no greeting from {from}: too slow"),
                         }
                     });
                 }
@@ -82,18 +91,28 @@ impl Listener for Door {
     }
 }
 
-/// Does the handshake, or tells a client that meant plain HTTP so.
-async fn greet(socket: TcpStream, tls: &Tls) -> io::Result<Option<Stream>> {
-    let mut first = [0];
-    if socket.peek(&mut first).await? == 0 {
+/// Does the handshake, or tells a client that meant plain HTTP so, or hands a media connection over.
+async fn greet(
+    socket: TcpStream,
+    tls: Option<&Tls>,
+    ice_tcp: Option<&IceTcpTaker>,
+) -> io::Result<Option<Stream>> {
+    let mut first = [0; ENOUGH];
+    let length = socket.peek(&mut first).await?;
+    if length == 0 {
         return Ok(None);
     }
-    match first {
-        [TLS_HANDSHAKE] => {
+    match (classify_first_bytes(first.get(..length).unwrap_or_default()), tls, ice_tcp) {
+        (FirstBytes::Tls, Some(tls), _) => {
             let stream = TlsAcceptor::from(tls.config()).accept(socket).await?;
             Ok(Some(Stream::Tls(Box::new(stream))))
         }
-        [byte] if byte.is_ascii_alphabetic() => redirect::answer(socket).await.map(|()| None),
-        _ => Ok(None),
+        (FirstBytes::IceTcp | FirstBytes::NeedMore, _, Some(taker)) => {
+            ice_tcp::hand_over(socket, taker).await.map(|()| None)
+        }
+        (FirstBytes::Http, Some(_), _) => redirect::answer(socket).await.map(|()| None),
+        (_, Some(_), _) => Ok(None),
+        // Whatever else it is, it is told so in HTTP.
+        (_, None, _) => Ok(Some(Stream::Plain(socket))),
     }
 }

@@ -121,7 +121,7 @@ impl Ice {
 
     pub(crate) fn poll_transmit(&mut self) -> Option<(Path, BytesMut)> {
         let message = self.agent.poll_write()?;
-        let path = Path { local: message.transport.local_addr, remote: message.transport.peer_addr };
+        let path = Path::udp(message.transport.local_addr, message.transport.peer_addr);
         Some((path, message.message))
     }
 
@@ -132,7 +132,7 @@ impl Ice {
     fn drain(&mut self) {
         while let Some(event) = self.agent.poll_event() {
             if let Event::SelectedCandidatePairChange(local, remote) = event.event {
-                self.path = Some(Path { local: local.addr(), remote: remote.addr() });
+                self.path = Some(Path::udp(local.addr(), remote.addr()));
             }
         }
     }

@@ -39,6 +39,8 @@ impl Call {
         let now = Instant::now();
         let config = WorkerConfig {
             candidates: vec![address],
+            tcp_candidates: Vec::new(),
+            number: 0,
             crypto: Arc::clone(&crypto),
             identity: identity.clone(),
             seed: 1,
@@ -96,7 +98,7 @@ impl Call {
     /// Sends one frame through the worker and measures that.
     pub(crate) fn burst(&mut self) -> Cost {
         let mut datagrams = self.encrypted_frame();
-        let path = Path { local: self.address, remote: self.peers[0].0 };
+        let path = Path::udp(self.address, self.peers[0].0);
         let (worker, now) = (&mut self.worker, self.now);
         let ((forwarded, transmits), time, allocations) = timed(|| {
             for datagram in &mut datagrams {
@@ -166,7 +168,7 @@ impl Call {
                 is_any = true;
                 let size = transmit.segment_size.unwrap_or(transmit.contents.len());
                 for datagram in transmit.contents.chunks(size) {
-                    self.worker.handle_datagram(now, Path { local, remote: *remote }, &mut datagram.to_vec());
+                    self.worker.handle_datagram(now, Path::udp(local, *remote), &mut datagram.to_vec());
                 }
             }
             while peer.poll_event().is_some() {}
@@ -180,7 +182,7 @@ impl Call {
                 continue;
             };
             for datagram in transmit.contents.chunks(size) {
-                peer.handle_datagram(now, Path { local: *remote, remote: local }, &mut datagram.to_vec());
+                peer.handle_datagram(now, Path::udp(*remote, local), &mut datagram.to_vec());
             }
         }
         is_any

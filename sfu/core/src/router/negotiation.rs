@@ -141,7 +141,7 @@ impl Router {
         }
     }
 
-    /// Removes a track from everything but its owner's list.
+    /// Removes a track from everything but its owner's list. Slots have to be patched anew after it.
     pub(super) fn remove_track(&mut self, key: TrackKey) {
         let Some(track) = self.tracks.remove(key) else { return };
         if self.by_track_id.get(&track.id) == Some(&key) {
@@ -149,8 +149,9 @@ impl Router {
         }
         for slot in track.slots {
             if let Some(slot) = self.slots.get_mut(slot) {
+                // Its target stays as it is: what no longer resolves to that is changed over by the next patching,
+                // and whatever flowed until the track would begin ends with it.
                 slot.forwarder.remove(key);
-                slot.target.take_if(|target| *target == key);
             }
         }
         if let Some(member) = self.members.get_mut(track.owner) {

@@ -246,7 +246,7 @@ mod tests {
     use super::*;
 
     fn path(port: u16) -> Path {
-        Path { local: ([127, 0, 0, 1], 7000).into(), remote: ([127, 0, 0, 1], port).into() }
+        Path::udp(([127, 0, 0, 1], 7000).into(), ([127, 0, 0, 1], port).into())
     }
 
     /// A small deterministic generator: xorshift64*.

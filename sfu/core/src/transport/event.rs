@@ -55,8 +55,8 @@ pub enum MessageKind {
 pub enum FailReason {
     /// Not one STUN check arrived.
     #[error(
-        "no connectivity check ever arrived: UDP between the client and this server is blocked, or the server announces an \
-         address that the client cannot reach"
+        "no connectivity check ever arrived: UDP and TCP between the client and this server's media ports are blocked, or the \
+         server announces an address that the client cannot reach"
     )]
     NoCheck,
     /// Checks arrived, but none with the right password.

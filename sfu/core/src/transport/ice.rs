@@ -17,13 +17,14 @@ use patchbay_sdp::IceCredentials;
 use rtc_crypto::{HmacAlgorithm, Mac, RTCCryptoProvider};
 
 use super::event::TransportEvent;
+use super::overheard::SeenChecks;
 use super::stats::DropReason;
 use super::stun::{BindingRequest, NotARequest};
 use crate::Path;
 
-/// Paths of one transport. A browser with four interfaces and two of our addresses uses 8; more only serve to fill our
+/// Paths of one transport. A browser with four interfaces and two of our addresses, by UDP and TCP, uses 16; more only fill our
 /// tables.
-pub const MAX_PATHS: usize = 8;
+pub const MAX_PATHS: usize = 16;
 /// A path that is not selected is forgotten after this long without a check. Full agents check every path they keep at
 /// least every 15 s (RFC 8445 §11), Chromium every 2.5 s.
 pub const PATH_EXPIRY: Duration = Duration::from_secs(30);
@@ -34,9 +35,12 @@ pub(super) struct IceLite {
     /// Credentials before an ICE restart, good until a path is nominated under the new ones.
     previous: Option<Generation>,
     paths: Vec<BoundPath>,
+    checks: SeenChecks,
     /// Where we send. The first authenticated path at first, nominated paths from then on.
     selected: Option<Path>,
     is_nominated: bool,
+    /// The selected path was lost, so whatever is selected next is a change.
+    is_cut_off: bool,
 }
 
 /// Credentials of both sides between two restarts.
@@ -65,8 +69,10 @@ impl IceLite {
             current: Generation::new(0, local, remote, crypto)?,
             previous: None,
             paths: Vec::new(),
+            checks: SeenChecks::default(),
             selected: None,
             is_nominated: false,
+            is_cut_off: false,
         })
     }
 
@@ -116,7 +122,10 @@ impl IceLite {
             return Err(DropReason::BadIntegrity);
         }
 
-        // From here on the request is the peer's.
+        // From here on the request is the peer's, though perhaps not sent by it.
+        if !self.checks.admit(request.transaction(), path) {
+            return Err(DropReason::Replayed);
+        }
         let number = generation.number;
         let is_refused = request.is_controlled || request.unknown_attribute.is_some();
         if request.is_controlled {
@@ -177,6 +186,16 @@ impl IceLite {
         if self.selected == Some(path) {
             self.selected =
                 self.paths.iter().max_by_key(|it| (it.is_nominated, it.checked_at)).map(|it| it.path);
+            self.is_cut_off = true;
+        }
+    }
+
+    /// The connection that this path was has ended. Media moves to the next best path at once, if there is one.
+    pub(super) fn handle_path_closed(&mut self, path: Path, events: &mut VecDeque<TransportEvent>) {
+        let was_selected = self.selected == Some(path);
+        self.lose(path);
+        if was_selected && let Some(next) = self.selected.take() {
+            self.select(next, events);
         }
     }
 
@@ -236,7 +255,8 @@ impl IceLite {
 
     fn select(&mut self, path: Path, events: &mut VecDeque<TransportEvent>) {
         let before = self.selected.replace(path);
-        if before.is_some_and(|before| before != path) {
+        let was_cut_off = std::mem::take(&mut self.is_cut_off);
+        if was_cut_off || before.is_some_and(|before| before != path) {
             events.push_back(TransportEvent::PathChanged(path));
         }
     }

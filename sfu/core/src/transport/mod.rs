@@ -17,6 +17,7 @@ mod egress_queue;
 mod event;
 mod ice;
 mod identity;
+mod overheard;
 mod sctp_guard;
 mod stats;
 mod stun;
@@ -230,6 +231,16 @@ impl Transport {
     /// Another transport was authenticated on this path since: it is no longer ours. No event follows.
     pub fn lose_path(&mut self, path: Path) {
         self.ice.lose(path);
+    }
+
+    /// The connection that this path was has ended.
+    pub fn handle_path_closed(&mut self, path: Path) {
+        self.ice.handle_path_closed(path, &mut self.events);
+    }
+
+    /// Where media goes now.
+    pub fn selected_path(&self) -> Option<Path> {
+        self.ice.selected()
     }
 
     /// Writes, encrypts and queues an RTP packet. What can't be sent is dropped and counted.

@@ -34,7 +34,7 @@ pub enum DropReason {
     MalformedRtp,
     /// SRTP or SRTCP whose tag is wrong.
     BadTag,
-    /// SRTP or SRTCP seen before, or too old to tell.
+    /// SRTP or SRTCP seen before, or too old to tell; a check seen before on another path.
     Replayed,
     /// More SSRCs than a peer may send.
     TooManyStreams,

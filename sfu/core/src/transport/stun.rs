@@ -56,6 +56,11 @@ pub(super) struct BindingRequest<'a> {
 }
 
 impl<'a> BindingRequest<'a> {
+    /// The number by which a response is matched, drawn anew for each check.
+    pub(super) fn transaction(&self) -> [u8; 12] {
+        self.transaction
+    }
+
     /// Reads a datagram. Checks its form, its length and, where there is one, its FINGERPRINT.
     pub(super) fn parse(message: &'a [u8]) -> Result<Self, NotARequest> {
         let header: &[u8; HEADER_BYTES] = message.first_chunk().ok_or(NotARequest::Malformed)?;

@@ -169,7 +169,7 @@ impl Worker {
     }
 
     fn draw_credentials(&self) -> Result<IceCredentials, ProtocolError> {
-        let draw = || -> Result<_, CryptoError> { Ok((self.random.ice_ufrag()?, self.random.ice_pwd()?)) };
+        let draw = || -> Result<_, CryptoError> { Ok((self.random.ice_ufrag(self.number)?, self.random.ice_pwd()?)) };
         let (ufrag, pwd) = draw().map_err(|error| ProtocolError::new(ErrorCode::Internal, error.to_string()))?;
         Ok(IceCredentials { ufrag, pwd })
     }

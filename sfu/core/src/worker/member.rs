@@ -38,13 +38,15 @@ impl Member {
 pub(super) struct Members {
     table: Slab<Member>,
     ready: Vec<TransportKey>,
+    /// Transports that were given a data channel message: their deadlines may have moved forward.
+    rearmed: Vec<TransportKey>,
     /// The time of whatever is being handled, for what routers send.
     now: Instant,
 }
 
 impl Members {
     pub(super) fn new(now: Instant) -> Self {
-        Self { table: Slab::new(), ready: Vec::new(), now }
+        Self { table: Slab::new(), ready: Vec::new(), rearmed: Vec::new(), now }
     }
 
     /// Says what time it is. Called on every way into the worker.
@@ -83,6 +85,11 @@ impl Members {
     pub(super) fn of_room(&self, room: usize) -> Vec<TransportKey> {
         let keys = self.table.iter().filter(|(_, member)| member.room == room);
         keys.filter_map(|(key, _)| u32::try_from(key).ok()).map(TransportKey).collect()
+    }
+
+    /// The next transport whose deadline may have moved forward behind the worker's back.
+    pub(super) fn pop_rearmed(&mut self) -> Option<TransportKey> {
+        self.rearmed.pop()
     }
 
     /// Says that a transport may have something to send.
@@ -135,6 +142,7 @@ impl Egress for Members {
     fn send_message(&mut self, to: TransportKey, channel: ChannelKey, message: DataMessage<'_>) -> bool {
         let Some(member) = self.table.get_mut(to.0 as usize) else { return false };
         let is_queued = member.transport.send_message(self.now, channel, message);
+        self.rearmed.push(to);
         self.mark_ready(to);
         is_queued
     }

@@ -17,7 +17,7 @@ use std::time::Instant;
 
 use patchbay_protocol::node::{NodeEvent, NodeState, RoomState, TransportSnapshot};
 use patchbay_protocol::{RoomId, TransportId, TransportState};
-use patchbay_sdp::{Candidate, CandidateTransport};
+use patchbay_sdp::{Candidate, CandidateTransport, TcpType};
 use patchbay_wire::srtp::SrtpProfile;
 use rtc_crypto::RTCCryptoProvider;
 use slab::Slab;
@@ -26,15 +26,20 @@ use self::counter::Counters;
 use self::member::Members;
 use self::timer::{Due, Timers};
 use crate::demux::{Bound, Demux};
-use crate::random::Random;
+use crate::random::{Random, worker_of_ufrag};
 use crate::router::{Router, RouterEvent};
-use crate::transport::{ChannelInfo, Identity, MessageKind, Received, TransportEvent};
-use crate::{DataMessage, Path, Transmit, TransportKey};
+use crate::transport::{ChannelInfo, Identity, MessageKind, Received, TransportEvent, claimed_ufrag};
+use crate::{DataMessage, Path, Protocol, Transmit, TransportKey};
 
 /// What a worker is told at its start.
 pub struct WorkerConfig {
     /// Addresses announced as host candidates, best first, with the port of this worker's socket.
     pub candidates: Vec<SocketAddr>,
+    /// Addresses announced for connections by which the peer brings its datagrams over TCP (RFC 6544), best first.
+    pub tcp_candidates: Vec<SocketAddr>,
+    /// Which of its node's workers it is, below [`MAX_WORKERS`](crate::MAX_WORKERS): user name fragments begin with it, so
+    /// that a connection on a port that workers share can be given to the right one.
+    pub number: u16,
     /// Cryptography and the source of every random number that must not be guessed.
     pub crypto: Arc<dyn RTCCryptoProvider>,
     /// The certificate shown in DTLS, shared by the workers of a node.
@@ -48,6 +53,7 @@ pub struct WorkerConfig {
 /// The media plane of one thread.
 pub struct Worker {
     started: Instant,
+    number: u16,
     unix_nanos: u64,
     seed: u64,
     crypto: Arc<dyn RTCCryptoProvider>,
@@ -61,6 +67,8 @@ pub struct Worker {
     room_index: BTreeMap<RoomId, usize>,
     /// Transports that have only their goodbye left to send.
     closing: Vec<TransportKey>,
+    /// Connections that are nobody's any longer.
+    released: VecDeque<Path>,
     timers: Timers,
     events: VecDeque<NodeEvent>,
     counters: Counters,
@@ -80,9 +88,11 @@ impl Worker {
         let candidates = (0u16..)
             .zip(&config.candidates)
             .map(|(rank, &address)| Candidate::host(CandidateTransport::Udp, address, u16::MAX - rank))
+            .chain(tcp_candidates(&config.tcp_candidates))
             .collect();
         Self {
             started: now,
+            number: config.number,
             unix_nanos: config.unix_nanos,
             seed: config.seed,
             random: Random::new(Arc::clone(&config.crypto)),
@@ -95,6 +105,7 @@ impl Worker {
             rooms: Slab::new(),
             room_index: BTreeMap::new(),
             closing: Vec::new(),
+            released: VecDeque::new(),
             timers: Timers::default(),
             events: VecDeque::new(),
             counters: Counters::default(),
@@ -124,6 +135,23 @@ impl Worker {
             Received::Dropped(_) => return,
         }
         self.after_router(room);
+    }
+
+    /// Whether a peer has authenticated itself on this path.
+    pub fn is_bound(&self, path: Path) -> bool {
+        self.demux.owner(path).is_some()
+    }
+
+    /// A connection has ended. Nothing goes there any more; its transport lives on, on another path if it has one, and else
+    /// for as long as it may be silent.
+    pub fn handle_path_closed(&mut self, now: Instant, path: Path) {
+        self.members.advance(now);
+        let Some(key) = self.demux.owner(path) else { return };
+        self.demux.unbind(path, key);
+        if let Some(member) = self.members.get_mut(key) {
+            member.transport.handle_path_closed(path);
+            self.after_transport(now, key);
+        }
     }
 
     /// Does what is due.
@@ -158,12 +186,19 @@ impl Worker {
             // Goodbyes have been sent by now.
             for key in self.closing.drain(..) {
                 if let Some(member) = self.members.remove(key) {
+                    let connections = member.transport.paths().filter(|path| path.protocol == Protocol::Tcp);
+                    self.released.extend(connections.filter(|&path| self.demux.owner(path).is_none()));
                     self.counters.retire_transport(&member.transport.stats());
                 }
             }
             return None;
         }
         self.members.poll_transmit(now)
+    }
+
+    /// The next connection that is of no more use: to be closed, once what was polled for it before is sent.
+    pub fn poll_released(&mut self) -> Option<Path> {
+        self.released.pop_front()
     }
 
     /// The next event for signaling.
@@ -202,10 +237,12 @@ impl Worker {
         for (_, room) in &self.rooms {
             counters.retire_router(room.router.counters());
         }
+        let is_on_tcp = |member: &&member::Member| member.transport.selected_path().is_some_and(|it| it.protocol == Protocol::Tcp);
         let gauges = [
             ("paths", self.demux.path_count()),
             ("rooms", self.rooms.len()),
             ("transports", self.transports.len()),
+            ("transports_on_tcp", self.members.iter().filter(is_on_tcp).count()),
         ];
         counters.list(gauges.map(|(name, value)| (name, value as u64)))
     }
@@ -224,7 +261,7 @@ impl Worker {
     fn handle_transport_event(&mut self, now: Instant, key: TransportKey, event: TransportEvent) {
         match event {
             TransportEvent::AddressBound(path) => self.bind(path, key),
-            TransportEvent::AddressUnbound(path) => self.demux.unbind(path, key),
+            TransportEvent::AddressUnbound(path) => self.unbind(path, key),
             TransportEvent::UfragRetired(ufrag) => self.demux.remove_ufrag(&ufrag, key),
             TransportEvent::Connected { srtp_profile } => {
                 let srtp_profile = srtp_profile.map_or("none", SrtpProfile::name).to_owned();
@@ -271,6 +308,13 @@ impl Worker {
         }
     }
 
+    fn unbind(&mut self, path: Path, key: TransportKey) {
+        self.demux.unbind(path, key);
+        if path.protocol == Protocol::Tcp && self.demux.owner(path).is_none() {
+            self.released.push_back(path);
+        }
+    }
+
     /// A channel that the room has no place for is closed again, so that its opener knows.
     fn open_channel(&mut self, now: Instant, key: TransportKey, channel: &ChannelInfo) {
         let mut is_open = false;
@@ -310,6 +354,10 @@ impl Worker {
         if let Ok(router) = u32::try_from(index) {
             self.timers.arm(Due::Router(router), room.router.deadline());
         }
+        while let Some(key) = self.members.pop_rearmed() {
+            let deadline = self.members.get(key).and_then(|member| member.transport.deadline());
+            self.timers.arm(Due::Transport(key.0), deadline);
+        }
     }
 
     /// Ends a transport and everything that hung on it. Its room goes with its last transport.
@@ -346,4 +394,18 @@ impl Worker {
             self.timers.disarm(Due::Router(router));
         }
     }
+}
+
+/// They come after those for UDP, with a lower priority: where UDP works, it is better.
+fn tcp_candidates(addresses: &[SocketAddr]) -> impl Iterator<Item = Candidate> {
+    /// RFC 6544 §4.2: 13 bits are left beside the direction preference.
+    const BEST: u16 = 0x1fff;
+    let transport = CandidateTransport::Tcp(TcpType::Passive);
+    (0u16..).zip(addresses).map(move |(rank, &address)| Candidate::host(transport, address, BEST.saturating_sub(rank)))
+}
+
+/// The number of the worker whose transport a binding request names, before anybody has checked the request. `None`: it is
+/// no binding request, or none for a transport of this software.
+pub fn addressed_worker(datagram: &[u8]) -> Option<u16> {
+    claimed_ufrag(datagram).and_then(worker_of_ufrag)
 }

@@ -117,7 +117,7 @@ pub(crate) fn client_address() -> SocketAddr {
 
 /// The path of a datagram from `client`, as the server sees it.
 pub(crate) fn server_path(client: SocketAddr) -> Path {
-    Path { local: server_address(), remote: client }
+    Path::udp(server_address(), client)
 }
 
 fn local_credentials(number: u32) -> IceCredentials {
@@ -326,7 +326,7 @@ impl Pair {
         }
         while let Some(transmit) = self.peer.poll_transmit(self.now) {
             let size = transmit.segment_size.unwrap_or(transmit.contents.len());
-            let path = Path { local: transmit.path.remote, remote: transmit.path.local };
+            let path = Path::udp(transmit.path.remote, transmit.path.local);
             sent.extend(transmit.contents.chunks(size).map(|it| (true, path, it.to_vec())));
         }
         for (to_server, path, bytes) in sent {
@@ -387,7 +387,7 @@ impl Pair {
                 Received::Consumed => {}
             }
         } else {
-            let path = Path { local: datagram.path.remote, remote: datagram.path.local };
+            let path = Path::udp(datagram.path.remote, datagram.path.local);
             match self.peer.handle_datagram(self.now, path, &mut bytes) {
                 PeerReceived::Rtp { len, header, .. } => {
                     self.peer_rtp.push(header.payload(&bytes[..len]).unwrap().to_vec());
