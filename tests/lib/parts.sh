@@ -5,9 +5,12 @@ ALL_PARTS=(lint purity unit js sim e2e browser strangers net screens bench)
 # What proves that a room works.
 ROOM_PARTS=(js sim e2e browser strangers net screens bench)
 
+# What only --long runs.
+LONG_PARTS=(soak)
+
 list_parts() {
     local part
-    for part in "${ALL_PARTS[@]}"; do
+    for part in "${ALL_PARTS[@]}" "${LONG_PARTS[@]}"; do
         printf '%-10s %s\n' "$part" "$(sed -n '2s/^# //p' "tests/parts/$part.sh")"
     done
     printf '%-10s %s\n' room "${ROOM_PARTS[*]}" all "${ALL_PARTS[*]}"
@@ -17,7 +20,10 @@ expand_parts() {
     local name
     for name in "$@"; do
         case "$name" in
-            all) printf '%s\n' "${ALL_PARTS[@]}" ;;
+            all)
+                printf '%s\n' "${ALL_PARTS[@]}"
+                [ "$PATCHBAY_TEST_LONG" = 0 ] || printf '%s\n' "${LONG_PARTS[@]}"
+                ;;
             room) printf '%s\n' "${ROOM_PARTS[@]}" ;;
             *) printf '%s\n' "$name" ;;
         esac

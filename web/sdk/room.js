@@ -314,10 +314,9 @@ export class Room extends EventTarget {
    */
   #sourceOf(wanted) {
     if (wanted === null || "speaker" in wanted) return wanted;
-    for (const participant of this.#participants.values()) {
-      if (participant.identity === wanted.identity) return { participant: participant.number, source: wanted.source };
-    }
-    return null;
+    // Somebody who rejoins may be there twice for a moment: the newer entry holds.
+    const participant = [...this.#participants.values()].findLast(({ identity }) => identity === wanted.identity);
+    return participant ? { participant: participant.number, source: wanted.source } : null;
   }
 
   /** @param {Slot} slot */
@@ -468,6 +467,17 @@ export class Room extends EventTarget {
         return;
       default:
         this.#applyRoster(reduce(this.#roster, message), message);
+        if (message.type === "participant_joined") this.#pointSlotsTo(message.participant.identity);
+    }
+  }
+
+  /**
+   * Whoever rejoins has a new number: slots that show them are told.
+   * @param {string} identity
+   */
+  #pointSlotsTo(identity) {
+    for (const slot of this.#slots) {
+      if (slot.wanted && "identity" in slot.wanted && slot.wanted.identity === identity) this.#switchSource(slot).catch(() => {});
     }
   }
 

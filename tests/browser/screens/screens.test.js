@@ -7,6 +7,8 @@ import { ARTIFACTS, startServer } from '../lib/server.js';
 import { until } from '../lib/until.js';
 
 const SIZES = [['desktop', 1440, 900], ['tablet', 820, 1180], ['phone', 390, 844]];
+/** Short, long, from right to left, and with an emoji. */
+const NAMES = ['Grace', 'Ada Lovelace', 'محمد بن موسى', 'Maximiliane-Charlotte von Hohenstaufen-Lichtenberg', 'Олена', 'Noor 🎧', 'Bo', 'Kofi', 'Ying', 'Zoë', 'Sam'];
 let server, browser;
 
 before(async () => {
@@ -44,8 +46,10 @@ test('before the call', { timeout: 60_000 }, async () => {
 for (const count of [2, 5, 12]) {
   test(`a call of ${count}`, { timeout: 120_000 }, async () => {
     const others = count - 1;
-    const peers = server.peers(`pictures-${count}`, ['--room', `of-${count}`, '--identity', 'Guest', '--count', String(others), '--video', 'each', '--audio', 'tone', '--loudness', '0:40,5:127']);
-    await until(60_000, `${others} peers`, () => [...peers.last.values()].filter(({ state }) => state === 'connected').length === others);
+    const room = ['--room', `of-${count}`, '--audio', 'tone', '--video', 'each'];
+    const speaker = server.peers(`pictures-${count}-speaker`, [...room, '--identity', 'speaker', '--names', NAMES[0], '--loudness', '0:30']);
+    const audience = server.peers(`pictures-${count}-audience`, [...room, '--identity', 'guest', '--count', String(others - 1), '--names', NAMES.slice(1).join(','), '--loudness', '0:127']);
+    await until(60_000, `${others} peers`, () => [speaker, audience].flatMap(({ last }) => [...last.values()]).filter(({ state }) => state === 'connected').length === others);
     const page = await browser.page(`${server.url}/r/of-${count}?name=Ada&join=1`);
     const shown = Math.min(others, 9);
     let playing = 0;
@@ -56,6 +60,7 @@ for (const count of [2, 5, 12]) {
     await pictures(page, `call-${count}`);
     assert.deepEqual(page.problems, []);
     await page.close();
-    await peers.stop();
+    await speaker.stop();
+    await audience.stop();
   });
 }

@@ -121,6 +121,15 @@ impl Server {
         response.map(|response| response.body).map_err(|error| error.to_string())
     }
 
+    /// Memory that the first process holds, in KiB (VmRSS).
+    pub fn resident_kib(&self) -> Result<u64, String> {
+        let (child, _) = self.processes.first().ok_or("no process")?;
+        let path = format!("/proc/{}/status", child.id());
+        let status = std::fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+        line.split_whitespace().next().and_then(|value| value.parse().ok()).ok_or_else(|| line.to_owned())
+    }
+
     /// Fails if a process ended, panicked, or wrote more log than any input should cause.
     pub fn check(&mut self) -> Result<(), String> {
         for (child, log) in &mut self.processes {

@@ -29,6 +29,9 @@ struct Arguments {
     /// Identity and name; with --count, a number is added.
     #[arg(long, default_value = "peer")]
     identity: String,
+    /// Names to show instead, separated by commas; with --count, one for each peer.
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    names: Vec<String>,
     /// A JWT, when the server asks for one.
     #[arg(long, env = "PATCHBAY_TOKEN")]
     token: Option<String>,
@@ -185,6 +188,9 @@ fn config(arguments: &Arguments, number: usize) -> Result<PeerConfig, String> {
         _ => format!("{}-{}", arguments.identity, number + 1),
     };
     let mut config = PeerConfig::new(&arguments.server, &arguments.room).identity(identity);
+    if let Some(name) = arguments.names.get(number) {
+        config.name = Some(name.clone());
+    }
     config.token.clone_from(&arguments.token);
     config.bind = arguments.bind;
     if arguments.whip {

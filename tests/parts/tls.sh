@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# TLS in the server: renewed without a restart, its own certificate for a LAN, Chromium's camera over https, nodes over wss
+# installs: tools node browsers
+# figures: https_first_frame_chromium_ms
+source tests/lib/report.sh
+step 'build' cargo build --quiet --package patchbay
+step 'certificates and handshakes' cargo test --package patchbay-signaling --quiet --test server -- tls::
+step 'browser and nodes' node --test --test-concurrency=1 --test-reporter=spec tests/browser/tls/*.test.js
