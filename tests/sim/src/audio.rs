@@ -1,10 +1,13 @@
 //! What a browser would make of an audio slot.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::arrival::{Pace, SlotPacket};
 use crate::media::{AUDIO_TICKS, Stamp};
+
+/// What was under way when something changed has arrived after this long.
+const SETTLING: Duration = Duration::from_millis(500);
 
 /// A player of one audio slot.
 #[derive(Debug)]
@@ -14,20 +17,39 @@ pub struct AudioReceiver {
     /// When each publisher was heard last, and how many of its packets came.
     pub heard: BTreeMap<u32, (Instant, u64)>,
     highest: Option<(u64, u32, Stamp)>,
+    /// When the server last said that something changes.
+    changed: Option<Instant>,
     first: u64,
     pace: Pace,
 }
 
 impl Default for AudioReceiver {
     fn default() -> Self {
-        Self { packets: 0, heard: BTreeMap::new(), highest: None, first: 0, pace: Pace::new(48_000) }
+        Self {
+            packets: 0,
+            heard: BTreeMap::new(),
+            highest: None,
+            changed: None,
+            first: 0,
+            pace: Pace::new(48_000),
+        }
     }
 }
 
 impl AudioReceiver {
+    /// When the last packet came, and whose it was.
+    pub fn last_packet(&self) -> Option<(Instant, u32)> {
+        self.heard.iter().map(|(publisher, (at, _))| (*at, *publisher)).max()
+    }
+
     /// Packets that never came.
     pub fn lost(&self) -> u64 {
         self.highest.map_or(0, |(highest, ..)| (highest + 1 - self.first).saturating_sub(self.packets))
+    }
+
+    /// The server says that something else flows, or the same anew: places are found by the clock for a while.
+    pub(crate) fn note_change(&mut self, at: Instant) {
+        self.changed = Some(at);
     }
 
     /// Takes a packet; an error says what a player would stumble over.
@@ -54,7 +76,8 @@ impl AudioReceiver {
         if ticks == 0 || ticks > i32::MAX as u32 || !ticks.is_multiple_of(AUDIO_TICKS) {
             return Err(format!("a step of {ticks} ticks between two packets of sound"));
         }
-        let is_next = before.publisher == stamp.publisher && before.frame + 1 == stamp.frame;
+        let is_settled = self.changed.is_none_or(|at| packet.at - at > SETTLING);
+        let is_next = is_settled && before.publisher == stamp.publisher && before.frame + 1 == stamp.frame;
         if is_next && packet.sequence == sequence + 1 && ticks != AUDIO_TICKS {
             return Err(format!("{ticks} ticks between two packets of sound that follow one another"));
         }

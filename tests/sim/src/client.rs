@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use patchbay_protocol::node::{Publication, Slot};
-use patchbay_protocol::{Mid, ParticipantNumber, RoomId, SlotSource, SlotState, TransportId};
+use patchbay_protocol::{Mid, ParticipantNumber, RoomId, SlotSource, SlotState, Source, TransportId};
 use patchbay_sansio_peer::{
     ChannelKey, MediaKind, Path, PeerEvent, PeerReceived, PeerStats, RtpToSend, SansIoPeer, payload_type,
 };
@@ -176,6 +176,14 @@ impl Client {
         self.camera.as_ref().map_or((0, 0), |camera| (camera.frames, camera.keyframes))
     }
 
+    /// Whether it has what it takes to publish this source.
+    pub fn can_send(&self, source: Source) -> bool {
+        match source {
+            Source::Camera => self.camera.is_some(),
+            _ => self.microphone.is_some(),
+        }
+    }
+
     /// Counters of the peer.
     pub fn stats(&self) -> PeerStats {
         self.peer.stats()
@@ -203,22 +211,22 @@ impl Client {
     }
 
     /// What flows in a slot, as the server says.
-    pub(crate) fn note_state(&mut self, mid: &Mid, state: SlotState) {
+    pub(crate) fn note_state(&mut self, now: Instant, mid: &Mid, state: SlotState) {
         if !self.slots.iter().any(|slot| slot.mid == *mid) {
             self.violations.push(format!("{}: told about slot {mid}, which it has not", self.number));
         }
         let is_flowing = state.track.is_some() && state.paused.is_none();
-        if let Some(Receiver::Video(video)) = self.receivers.get_mut(mid)
-            && !is_flowing
-        {
-            video.pause();
+        match self.receivers.get_mut(mid) {
+            Some(Receiver::Video(video)) if !is_flowing => video.pause(),
+            Some(Receiver::Audio(audio)) => audio.note_change(now),
+            _ => {}
         }
         self.slot_states.insert(mid.clone(), state);
     }
 
     /// Takes a datagram.
     pub(crate) fn handle(&mut self, now: Instant, from: SocketAddr, datagram: &mut [u8]) {
-        let path = Path { local: self.address, remote: from };
+        let path = Path::udp(self.address, from);
         let (packet, ssrc) = match self.peer.handle_datagram(now, path, datagram) {
             PeerReceived::Rtp { len, header, index } => {
                 let plain = datagram.get(..len).unwrap_or_default();

@@ -20,6 +20,9 @@ const MAX_PACKETS: usize = 2_048;
 /// Frames that are remembered, or wait for what they build upon.
 const MAX_FRAMES: usize = 256;
 
+/// Pictures between one and what it builds upon.
+const MAX_REFERENCE: u16 = 128;
+
 /// What a receiver counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct VideoStats {
@@ -58,8 +61,8 @@ pub struct VideoReceiver {
     frames: BTreeMap<u64, Frame>,
     /// Complete frames whose reference was not decoded.
     waiting: Vec<Frame>,
-    /// Base layer frames that were decoded, the last ones: TL0PICIDX and the truth.
-    bases: VecDeque<(u8, Stamp)>,
+    /// Base layer frames that were decoded, the last ones.
+    bases: VecDeque<Frame>,
     pace: Pace,
     highest: u64,
     last_packet: Option<Instant>,
@@ -125,6 +128,11 @@ impl VideoReceiver {
     /// The highest sequence number so far, with its roll-overs.
     pub(crate) fn highest(&self) -> u64 {
         self.highest
+    }
+
+    /// When the last packet came.
+    pub fn last_packet(&self) -> Option<Instant> {
+        self.last_packet
     }
 
     /// Time without a picture up to now, if something is meant to flow.
@@ -262,7 +270,11 @@ impl VideoReceiver {
     fn decode(&mut self, at: Instant, frame: Frame) -> Result<(), String> {
         if !frame.is_keyframe {
             let wanted = if frame.layer == 0 { frame.tl0.wrapping_sub(1) } else { frame.tl0 };
-            let Some((_, base)) = self.bases.iter().rev().find(|(tl0, _)| *tl0 == wanted) else {
+            // TL0PICIDX comes round after 256 frames; picture ids tell that it has.
+            let is_recent =
+                |base: &Frame| frame.picture_id.wrapping_sub(base.picture_id) & 0x7fff < MAX_REFERENCE;
+            let base = self.bases.iter().rev().find(|base| base.tl0 == wanted && is_recent(base));
+            let Some(Frame { stamp: base, .. }) = base else {
                 self.waiting.push(frame);
                 let excess = self.waiting.len().saturating_sub(MAX_FRAMES);
                 self.waiting.drain(..excess);
@@ -273,9 +285,8 @@ impl VideoReceiver {
             }
         }
         if frame.layer == 0 {
-            self.bases.push_back((frame.tl0, frame.stamp));
-            // Half the range of TL0PICIDX, so that a number means one frame.
-            if self.bases.len() > 100 {
+            self.bases.push_back(frame);
+            if self.bases.len() > MAX_FRAMES {
                 self.bases.pop_front();
             }
         }

@@ -67,6 +67,8 @@ impl World {
         let server = SocketAddr::from(([10, 0, 0, 1], 3478));
         let config = WorkerConfig {
             candidates: vec![server],
+            tcp_candidates: Vec::new(),
+            number: 0,
             crypto: Arc::clone(&crypto),
             identity: identity.clone(),
             seed,
@@ -381,6 +383,12 @@ impl World {
         false
     }
 
+    /// What was seen so far that a browser would stumble over.
+    pub fn violations(&self) -> Vec<&str> {
+        let theirs = self.clients.values().flat_map(|client| &client.violations);
+        self.violations.iter().chain(theirs).map(String::as_str).collect()
+    }
+
     /// Panics if anything was seen that a browser would stumble over.
     ///
     /// # Panics
@@ -398,7 +406,7 @@ impl World {
         let mut touched = BTreeSet::new();
         while let Some(mut delivery) = self.network.receive(now) {
             if delivery.destination == self.server {
-                let path = Path { local: self.server, remote: delivery.source };
+                let path = Path::udp(self.server, delivery.source);
                 self.worker.handle_datagram(now, path, &mut delivery.contents);
             } else if let Some(&who) = self.by_address.get(&delivery.destination)
                 && let Some(client) = self.clients.get_mut(&who)
@@ -471,7 +479,7 @@ impl World {
             NodeEvent::Slot { transport, mid, state } => {
                 let client = self.clients.values_mut().find(|client| client.transport == *transport);
                 if let Some(client) = client {
-                    client.note_state(mid, *state);
+                    client.note_state(self.now, mid, *state);
                 }
             }
             NodeEvent::Transport { transport, state: TransportState::Failed { .. } } => {

@@ -13,12 +13,12 @@ pub(crate) const VOICE: u8 = 25;
 pub(crate) const QUIET: u8 = 100;
 
 /// So many milliseconds.
-pub(crate) fn ms(count: u64) -> Duration {
+pub(crate) const fn ms(count: u64) -> Duration {
     Duration::from_millis(count)
 }
 
 /// So many seconds.
-pub(crate) fn s(count: u64) -> Duration {
+pub(crate) const fn s(count: u64) -> Duration {
     Duration::from_secs(count)
 }
 

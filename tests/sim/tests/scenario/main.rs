@@ -2,8 +2,12 @@
 
 mod clean;
 mod common;
+mod data;
 mod departure;
+mod hostile;
 mod loss;
+mod model;
+mod rate;
 mod restart;
 mod speakers;
 mod switching;
