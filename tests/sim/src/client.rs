@@ -47,7 +47,7 @@ pub enum Receiver {
     /// Of an audio slot.
     Audio(AudioReceiver),
     /// Of a video slot.
-    Video(VideoReceiver),
+    Video(Box<VideoReceiver>),
 }
 
 /// A participant in the world.
@@ -158,7 +158,7 @@ impl Client {
     /// All video slots.
     pub fn videos(&self) -> impl Iterator<Item = (&Mid, &VideoReceiver)> {
         self.receivers.iter().filter_map(|(mid, receiver)| match receiver {
-            Receiver::Video(video) => Some((mid, video)),
+            Receiver::Video(video) => Some((mid, video.as_ref())),
             Receiver::Audio(_) => None,
         })
     }
@@ -205,7 +205,7 @@ impl Client {
             self.by_ssrc.insert(ssrc, mid.clone());
             self.receivers.entry(mid).or_insert_with(|| match section.media.as_str() {
                 "audio" => Receiver::Audio(AudioReceiver::default()),
-                _ => Receiver::Video(VideoReceiver::default()),
+                _ => Receiver::Video(Box::default()),
             });
         }
     }

@@ -1,5 +1,6 @@
 //! One worker, its clients, and the network between them, in one virtual time.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -517,8 +518,8 @@ impl World {
         let [_, _, high, low] = who.0.to_be_bytes();
         loop {
             let address = SocketAddr::from(([10, 1, high, low], self.rng.random_range(1_024..u16::MAX)));
-            if !self.by_address.contains_key(&address) {
-                self.by_address.insert(address, who);
+            if let Entry::Vacant(free) = self.by_address.entry(address) {
+                free.insert(who);
                 return address;
             }
         }
