@@ -108,6 +108,9 @@ pub(crate) fn run(server: &Server, arguments: &Arguments, run: Run) -> Result<Ou
         peer.frames = None;
     }
     generator.drive(GRACE, false)?;
+    for connection in generator.peers.iter().filter_map(|peer| peer.connection.as_ref()) {
+        signaling.leave(connection);
+    }
 
     let Generator { peers, tally, .. } = generator;
     let mut latencies = tally.latencies;
@@ -169,7 +172,7 @@ impl Generator {
                 (slot.to_string(), source)
             });
             let join = Join {
-                room: "load".into(),
+                room: format!("load-{}-{}", run.peers(), std::process::id()),
                 identity: format!("load-{index}"),
                 sdp: peer.offer(),
                 publication: publishes.then(|| PUBLICATION.to_owned()),

@@ -25,7 +25,7 @@ pub(crate) struct Signaling {
     url: String,
 }
 
-/// One peer's connection. It leaves when this is dropped.
+/// One peer's connection. It is closed when this is dropped.
 pub(crate) struct Connection {
     requests: mpsc::UnboundedSender<Asked>,
 }
@@ -96,6 +96,11 @@ impl Signaling {
                 other => Err(format!("join was answered by {other:?}")),
             }
         })
+    }
+
+    /// Leaves the room. A server that no longer listens is as good.
+    pub(crate) fn leave(&self, connection: &Connection) {
+        let _ = self.runtime.block_on(connection.ask(ClientRequest::Leave {}));
     }
 
     /// Switches a slot.
