@@ -40,7 +40,7 @@ pub struct Node {
     candidates: Vec<SocketAddr>,
     tcp_candidates: Vec<SocketAddr>,
     intake: TcpIntake,
-    _shared: Vec<SharedPort>,
+    shared: Vec<SharedPort>,
 }
 
 /// A task that accepts on a port that the workers share, for as long as this is kept.
@@ -147,7 +147,7 @@ impl Node {
             candidates: all_candidates,
             tcp_candidates: all_tcp_candidates,
             intake,
-            _shared: shared,
+            shared,
         })
     }
 
@@ -210,7 +210,12 @@ impl Node {
 
     /// Closes every room, tells the peers, and waits until all threads have ended (5 s at most).
     pub async fn shutdown(self) {
-        let Self { name, control, dispatcher, .. } = self;
+        let Self { name, control, dispatcher, shared, .. } = self;
+        for mut port in shared {
+            port.0.abort();
+            // Only so that the port is free when this is over.
+            let _ = (&mut port.0).await;
+        }
         // If it fails, the dispatcher has ended already.
         let _ = control.send(Control::Stop).await;
         drop(control);

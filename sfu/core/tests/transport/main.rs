@@ -7,3 +7,4 @@ mod hostile_data;
 mod media;
 mod pair;
 mod path;
+mod tcp;

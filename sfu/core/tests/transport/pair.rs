@@ -117,7 +117,13 @@ pub(crate) fn client_address() -> SocketAddr {
 
 /// The path of a datagram from `client`, as the server sees it.
 pub(crate) fn server_path(client: SocketAddr) -> Path {
-    Path::udp(server_address(), client)
+    let path = if client == tcp_address() { Path::tcp } else { Path::udp };
+    path(server_address(), client)
+}
+
+/// Where the client has a TCP connection instead.
+pub(crate) fn tcp_address() -> SocketAddr {
+    "203.0.113.40:40000".parse().unwrap()
 }
 
 fn local_credentials(number: u32) -> IceCredentials {
@@ -326,7 +332,7 @@ impl Pair {
         }
         while let Some(transmit) = self.peer.poll_transmit(self.now) {
             let size = transmit.segment_size.unwrap_or(transmit.contents.len());
-            let path = Path::udp(transmit.path.remote, transmit.path.local);
+            let path = server_path(transmit.path.local);
             sent.extend(transmit.contents.chunks(size).map(|it| (true, path, it.to_vec())));
         }
         for (to_server, path, bytes) in sent {
