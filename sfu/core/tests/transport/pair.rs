@@ -126,7 +126,7 @@ pub(crate) fn tcp_address() -> SocketAddr {
     "203.0.113.40:40000".parse().unwrap()
 }
 
-fn local_credentials(number: u32) -> IceCredentials {
+pub(crate) fn local_credentials(number: u32) -> IceCredentials {
     IceCredentials::new(&format!("ours{number}"), &format!("a-password-of-ours-number-{number}")).unwrap()
 }
 

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use patchbay_sfu_core::TransportKey;
 use patchbay_sfu_core::demux::Bound;
-use patchbay_sfu_core::transport::{MAX_PATHS, PATH_EXPIRY, TransportEvent};
+use patchbay_sfu_core::transport::{DropReason, MAX_PATHS, PATH_EXPIRY, TransportEvent};
+use rtc_crypto::HmacAlgorithm;
 
-use crate::pair::{KEY, Options, Pair, client_address, server_path};
+use crate::pair::{KEY, Options, Pair, client_address, local_credentials, server_path};
 
 fn other_address() -> SocketAddr {
     "203.0.113.30:40000".parse().unwrap()
@@ -74,15 +75,50 @@ fn two_restarts_in_a_row_end_well() {
     assert_eq!(pair.peer_rtp.len(), 1);
 }
 
+/// The same check as the client would make it another time: under another transaction, and signed.
+fn made_anew(check: &[u8], transaction: u32) -> Vec<u8> {
+    // Without MESSAGE-INTEGRITY and FINGERPRINT, which come last.
+    let mut check = check[..check.len() - 32].to_vec();
+    let covered = (check.len() - 20 + 24) as u16;
+    check[2..4].copy_from_slice(&covered.to_be_bytes());
+    check[8..12].copy_from_slice(&transaction.to_be_bytes());
+    let crypto = rtc_crypto::default_provider().unwrap();
+    let pwd = local_credentials(0).pwd;
+    let mut mac = crypto.crypto().new_hmac(HmacAlgorithm::Sha1, pwd.as_bytes()).unwrap();
+    let mut tag = [0; 20];
+    mac.sign(&[&check], &mut tag).unwrap();
+    check.extend_from_slice(&[0, 8, 0, 20]);
+    check.extend_from_slice(&tag);
+    check
+}
+
+fn without_nomination(pair: &Pair) -> Vec<u8> {
+    checks(pair).into_iter().find(|it| !it.windows(4).any(|it| it == [0, 0x25, 0, 0])).unwrap()
+}
+
+#[test]
+fn an_overheard_check_is_worth_nothing_elsewhere() {
+    let mut pair = Pair::connected();
+    let before = (pair.transport.paths().count(), pair.transport.stats().selected_path);
+    for (port, check) in (1..).zip(checks(&pair)) {
+        let count = pair.count(DropReason::Replayed);
+        pair.inject(([203, 0, 113, 1], port).into(), &check);
+        assert_eq!(pair.count(DropReason::Replayed), count + 1);
+    }
+    assert_eq!((pair.transport.paths().count(), pair.transport.stats().selected_path), before);
+    pair.send_to_peer(b"still there");
+    pair.run_for(Duration::from_millis(50));
+    assert_eq!(pair.peer_rtp.len(), 1);
+}
+
 #[test]
 fn the_table_of_paths_has_an_end_and_keeps_the_one_in_use() {
     let mut pair = Pair::new(Options::default());
     assert!(pair.run_until(Duration::from_secs(5), Pair::is_connected));
-    // A genuine check without a nomination, copied by somebody on the way to many other addresses.
-    let check = checks(&pair).into_iter().find(|it| !it.windows(4).any(|it| it == [0, 0x25, 0, 0])).unwrap();
+    let check = without_nomination(&pair);
     for port in 1..=1000u16 {
         let address: SocketAddr = ([203, 0, 113, 1], port).into();
-        pair.inject(address, &check);
+        pair.inject(address, &made_anew(&check, port.into()));
     }
     let bound = pair.transport.paths().count();
     assert_eq!(bound, MAX_PATHS);
