@@ -10,6 +10,8 @@ import {
 
 /** How long a WebSocket may take to open: twice the heartbeat, as a SYN that is dropped never fails by itself. */
 const OPEN_TIMEOUT_MS = 10_000;
+/** A timer that is so late was held up with everything else in the page: an answer may be waiting behind it. */
+const LATE_MS = 300;
 
 /** An event of the server that is no reply. */
 export class MessageEvent extends Event {
@@ -44,6 +46,8 @@ export class Connection extends EventTarget {
   #closed = false;
   /** @type {(() => void) | undefined} */
   #opened;
+  /** @type {Promise<boolean> | null} */
+  #probing = null;
   /** Milliseconds from a ping to its reply, the last one measured. */
   rttMs = /** @type {number | undefined} */ (undefined);
   /** Resolves when requests can be sent; rejects when the connection cannot be made. @type {Promise<void>} */
@@ -52,9 +56,9 @@ export class Connection extends EventTarget {
   /**
    * Starts to connect.
    * @param {string | URL} url `ws:`, `wss:`, `http:` or `https:`; a bare origin means its `/v1/ws`
-   * @param {{token?: string, platform: import("./platform.js").Platform}} options
+   * @param {{token?: string, openTimeoutMs?: number, platform: import("./platform.js").Platform}} options
    */
-  constructor(url, { token, platform }) {
+  constructor(url, { token, openTimeoutMs = OPEN_TIMEOUT_MS, platform }) {
     super();
     this.#platform = platform;
     const protocols = token ? [WEBSOCKET_PROTOCOL, BEARER_PROTOCOL_PREFIX + token] : [WEBSOCKET_PROTOCOL];
@@ -65,8 +69,8 @@ export class Connection extends EventTarget {
     });
     this.ready.catch(() => {});
     const timer = platform.setTimeout(() => {
-      if (!this.#open) this.#fail(new PatchbayError("connection_failed", "The server did not answer in time."));
-    }, OPEN_TIMEOUT_MS);
+      if (!this.#open) this.#fail(new PatchbayError("timeout", "The server did not answer in time."));
+    }, openTimeoutMs);
     this.#socket.onopen = () => {
       platform.clearTimeout(timer);
       this.#open = true;
@@ -83,7 +87,7 @@ export class Connection extends EventTarget {
 
   /** Whether requests can be sent. */
   get isOpen() {
-    return this.#open && !this.#closed;
+    return this.#open && !this.#closed && this.#socket.readyState === 1;
   }
 
   /**
@@ -94,10 +98,27 @@ export class Connection extends EventTarget {
   request(request) {
     if (!this.isOpen) return Promise.reject(new PatchbayError("connection_lost", "There is no connection to the server."));
     const id = this.#nextId++;
+    const sentAt = this.#platform.now();
     return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject });
+      const answered = (/** @type {any} */ reply) => {
+        // These two are answered at once; others may take time.
+        if (request.type === "ping" || request.type === "hello") this.rttMs = this.#platform.now() - sentAt;
+        resolve(reply);
+      };
+      this.#waiting.set(id, { resolve: answered, reject });
       this.#socket.send(encodeClientMessage(id, request));
     });
+  }
+
+  /**
+   * Asks the server for a sign of life, now. When none comes, the connection counts as lost.
+   * @param {number} timeoutMs
+   * @returns {Promise<boolean>} whether the connection lives
+   */
+  probe(timeoutMs) {
+    if (!this.isOpen) return Promise.resolve(false);
+    this.#probing ??= this.#probe(timeoutMs).finally(() => (this.#probing = null));
+    return this.#probing;
   }
 
   /**
@@ -112,6 +133,34 @@ export class Connection extends EventTarget {
   close() {
     if (this.#closed) return;
     this.#end(new PatchbayError("closed", "The room was closed."));
+  }
+
+  /**
+   * @param {number} timeoutMs
+   * @returns {Promise<boolean>}
+   */
+  #probe(timeoutMs) {
+    const askedAt = this.#platform.now();
+    return new Promise((resolve) => {
+      /** @type {any} */
+      let timer;
+      const wait = (/** @type {number} */ ms) => {
+        const due = this.#platform.now() + ms;
+        timer = this.#platform.setTimeout(() => {
+          if (this.#closed || this.#lastHeard > askedAt) return resolve(!this.#closed);
+          if (this.#platform.now() - due > LATE_MS) return wait(LATE_MS);
+          this.#fail(new PatchbayError("timeout", "The server is out of reach."));
+        }, ms);
+      };
+      wait(timeoutMs);
+      const answered = (/** @type {boolean} */ isAlive) => {
+        this.#platform.clearTimeout(timer);
+        resolve(isAlive);
+      };
+      // A refusal is a sign of life too.
+      const replied = () => answered(!this.#closed);
+      this.request({ type: "ping" }).then(replied, replied);
+    });
   }
 
   /** @param {unknown} data */
@@ -141,7 +190,7 @@ export class Connection extends EventTarget {
       if (now - this.#lastHeard > HEARTBEAT_TIMEOUT_MS) {
         return this.#fail(new PatchbayError("connection_lost", "Nothing was heard from the server for too long."));
       }
-      this.request({ type: "ping" }).then(() => (this.rttMs = this.#platform.now() - now), () => {});
+      this.request({ type: "ping" }).catch(() => {});
       this.#beat();
     }, this.#heartbeatMs);
   }

@@ -10,6 +10,10 @@
  * @property {(handle: any) => void} clearTimeout
  * @property {() => number} now milliseconds, monotonic
  * @property {() => number} random in [0, 1)
+ * @property {(tell: (change: NetworkChange) => void) => () => void} watchNetwork until the function that it returns is called
+ *
+ * @typedef {"moved" | "doubtful"} NetworkChange what the system says of the network: this device is on another one, or
+ *   online again; or something happened after which the path may be gone
  */
 import { PatchbayError } from "./errors.js";
 
@@ -28,6 +32,7 @@ export function platformOf(overrides = {}) {
     clearTimeout: (/** @type {any} */ handle) => globalThis.clearTimeout(handle),
     now: () => performance.now(),
     random: Math.random,
+    watchNetwork,
     ...overrides,
   };
   if (!platform.RTCPeerConnection || !platform.WebSocket) {
@@ -43,6 +48,35 @@ export function platformOf(overrides = {}) {
 function capabilities(kind, direction) {
   const side = direction === "send" ? globalThis.RTCRtpSender : globalThis.RTCRtpReceiver;
   return side?.getCapabilities?.(kind)?.codecs ?? [];
+}
+
+/**
+ * @param {(change: NetworkChange) => void} tell
+ * @returns {() => void}
+ */
+function watchNetwork(tell) {
+  /** The Network Information API, where there is one. @type {any} */
+  const information = /** @type {any} */ (globalThis.navigator)?.connection;
+  let type = information?.type;
+  const online = () => tell("moved");
+  const doubtful = () => tell("doubtful");
+  // It also changes with every new guess of the network's speed.
+  const changed = () => {
+    if (information.type === type) return;
+    type = information.type;
+    tell("moved");
+  };
+  globalThis.addEventListener?.("online", online);
+  globalThis.addEventListener?.("offline", doubtful);
+  information?.addEventListener?.("change", changed);
+  // The device slept, or the page was put aside.
+  globalThis.addEventListener?.("visibilitychange", doubtful);
+  return () => {
+    globalThis.removeEventListener?.("online", online);
+    globalThis.removeEventListener?.("offline", doubtful);
+    information?.removeEventListener?.("change", changed);
+    globalThis.removeEventListener?.("visibilitychange", doubtful);
+  };
 }
 
 /**

@@ -8,6 +8,7 @@ import { Participant } from "./participant.js";
 import { abortable, delay, platformOf } from "./platform.js";
 import { backoff } from "./policy/backoff.js";
 import { encodingFor } from "./policy/encoding.js";
+import { openTimeout, retryBounds } from "./policy/recovery.js";
 import { Publication } from "./publication.js";
 import { EMPTY_ROSTER, reduce, rosterOf } from "./roster.js";
 import { Session } from "./session.js";
@@ -368,11 +369,12 @@ export class Room extends EventTarget {
   /**
    * A new session in place of the one before, if any. The old one goes only when the new one has joined.
    * @param {AbortSignal} [signal]
+   * @param {number} [openTimeoutMs]
    */
-  async #enter(signal) {
+  async #enter(signal, openTimeoutMs) {
     const { room, token, name, identity, metadata } = this.#options;
     const before = this.#session;
-    const session = new Session({ url: this.#url, token, platform: this.#platform });
+    const session = new Session({ url: this.#url, token, openTimeoutMs, platform: this.#platform });
     session.addEventListener("message", (event) => {
       const { message } = /** @type {Event & {message: import("./protocol.js").ServerMessage}} */ (event);
       if (this.#session === session && !(message.type === "left" && session === this.#stale)) this.#receive(message);
@@ -425,13 +427,13 @@ export class Room extends EventTarget {
       const error = this.#lostAgain;
       this.#recovering = true;
       this.#stale = this.#session;
-      const retryInMs = backoff(attempt, { random: this.#platform.random, retryAfterMs: error.retryAfterMs });
+      const retryInMs = backoff(attempt, { random: this.#platform.random, retryAfterMs: error.retryAfterMs, ...retryBounds(error.code) });
       this.#setState("reconnecting", { error, retryInMs, attempt });
       try {
         await this.#pause(retryInMs);
         this.#setState("reconnecting", { error, attempt });
         this.#lostAgain = null;
-        await this.#enter(this.#abort.signal);
+        await this.#enter(this.#abort.signal, openTimeout(attempt));
       } catch (reason) {
         this.#lostAgain = reason instanceof PatchbayError ? reason : new PatchbayError("connection_failed", String(reason), { cause: reason });
         if (!isTemporary(this.#lostAgain)) return this.#end(this.#lostAgain);
@@ -444,7 +446,8 @@ export class Room extends EventTarget {
   /** @param {number} ms */
   async #pause(ms) {
     const woken = new Promise((resolve) => (this.#wake = () => resolve(undefined)));
-    await Promise.race([delay(this.#platform, ms, this.#abort.signal), woken]);
+    const unsubscribe = this.#platform.watchNetwork((change) => change === "moved" && this.#wake?.());
+    await Promise.race([delay(this.#platform, ms, this.#abort.signal), woken]).finally(unsubscribe);
     this.#wake = null;
   }
 

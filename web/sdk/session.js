@@ -4,16 +4,21 @@
  */
 import { Connection } from "./connection.js";
 import { PatchbayError } from "./errors.js";
+import { PathWatch } from "./path-watch.js";
 import { PROTOCOL_VERSION, kindOf } from "./protocol.js";
 import { Transport } from "./transport.js";
 import { abortable } from "./platform.js";
 import { encodingFor } from "./policy/encoding.js";
+import { restartInterval } from "./policy/recovery.js";
 
 const CLIENT = "patchbay-sdk/0.1.0";
-/** How long media may take to flow after a join or an ICE restart. */
+/** How long media may take to flow after a join. */
 const CONNECT_TIMEOUT_MS = 12_000;
-/** How long a transport may be `disconnected` before a new path is looked for: a lost burst repairs itself sooner. */
-const DISCONNECTED_MS = 2_500;
+
+/** After this long a first path that failed is looked for again. */
+const FIRST_RETRY_MS = 250;
+/** Refusals that pass. */
+const PATIENT = new Set(["rate_limited", "overloaded"]);
 
 /** The session cannot go on. */
 export class LostEvent extends Event {
@@ -42,15 +47,18 @@ export class Session extends EventTarget {
   /** Sections that carried a publication once. @type {RTCRtpTransceiver[]} */
   #spare = [];
   #ended = false;
-  #restarting = false;
+  /** ICE restarts before media has flowed. */
+  #firstTries = 0;
+  /** Once media has flowed. @type {PathWatch | null} */
+  #path = null;
   /** @type {any} */
   #timer;
 
-  /** @param {{url: string | URL, token?: string, platform: import("./platform.js").Platform}} options */
-  constructor({ url, token, platform }) {
+  /** @param {{url: string | URL, token?: string, openTimeoutMs?: number, platform: import("./platform.js").Platform}} options */
+  constructor({ url, token, openTimeoutMs, platform }) {
     super();
     this.#platform = platform;
-    this.#connection = new Connection(url, { token, platform });
+    this.#connection = new Connection(url, { token, openTimeoutMs, platform });
     try {
       this.#transport = new Transport(platform);
     } catch (cause) {
@@ -67,9 +75,10 @@ export class Session extends EventTarget {
   get peerConnection() {
     return this.#transport.connection;
   }
-  /** @returns {RTCPeerConnectionState} */
+  /** As the browser says, except that a dead path is `disconnected` before it notices. @returns {RTCPeerConnectionState} */
   get mediaState() {
-    return this.#transport.state;
+    const state = this.#transport.state;
+    return state === "connected" && this.#path?.isDead ? "disconnected" : state;
   }
   /** Milliseconds to signaling and back. */
   get signalingRttMs() {
@@ -98,7 +107,7 @@ export class Session extends EventTarget {
         if (!joined.answer) throw new PatchbayError("media_failed", "The server let us in but gave no answer for media.");
         return { answer: joined.answer, iceServers: joined.ice_servers };
       }), signal);
-      this.#watchFor(CONNECT_TIMEOUT_MS);
+      if (this.#transport.state !== "connected") this.#timer = this.#platform.setTimeout(() => this.#lose(noPath()), CONNECT_TIMEOUT_MS);
     } catch (error) {
       this.close();
       throw error;
@@ -131,6 +140,7 @@ export class Session extends EventTarget {
     if (this.#ended) return;
     this.#ended = true;
     this.#platform.clearTimeout(this.#timer);
+    this.#path?.stop();
     if (this.#connection.isOpen) this.#connection.request({ type: "leave" }).catch(() => {});
     this.#connection.close();
     this.#transport.close();
@@ -165,40 +175,58 @@ export class Session extends EventTarget {
     if (this.#ended) return;
     if (state === "connected") {
       this.#platform.clearTimeout(this.#timer);
-      this.#restarting = false;
-    } else if (state === "disconnected") {
-      this.#platform.clearTimeout(this.#timer);
-      this.#timer = this.#platform.setTimeout(() => this.#restartIce(), DISCONNECTED_MS);
-    } else if (state === "failed") {
-      this.#restartIce();
+      this.#path ??= this.#watchPath();
+    } else if (state === "failed" && !this.#path) {
+      this.#retryFirstPath();
     }
+    this.#path?.stateChanged();
     this.dispatchEvent(new Event("mediastate"));
   }
 
-  /** Looks for a new path, once; when that fails too, the session is lost. */
-  #restartIce() {
-    if (this.#restarting) return this.#lose(noPath());
-    this.restartIce();
+  /**
+   * A first path may fail at once, as when the browser has not noticed yet that its address has changed. The join's own
+   * time limit stands.
+   */
+  #retryFirstPath() {
+    const delayMs = this.#firstTries === 0 ? FIRST_RETRY_MS : restartInterval(this.#firstTries);
+    this.#firstTries += 1;
+    this.#platform.setTimeout(() => {
+      if (!this.#ended && this.#transport.state === "failed") this.#restartIce();
+    }, delayMs);
+  }
+
+  #watchPath() {
+    return new PathWatch(this.#platform, {
+      stats: () => this.#transport.connection.getStats(),
+      state: () => this.#transport.state,
+      isPublishing: () => [...this.#publications.keys()].some(({ track, muted }) => track !== null && !muted),
+      rttMs: () => this.#connection.rttMs,
+      ask: (timeoutMs) => this.#connection.probe(timeoutMs),
+      restart: () => this.#restartIce(),
+      giveUp: (error) => this.#lose(error),
+      changed: () => this.dispatchEvent(new Event("mediastate")),
+    });
   }
 
   /** Looks for a new path between browser and server, while the old one goes on. */
   restartIce() {
-    this.#restarting = true;
-    this.#watchFor(CONNECT_TIMEOUT_MS);
-    this.#transport.connection.restartIce();
-    this.#exchangeNow((offer) => this.#connection.request({ type: "offer", ...offer })).catch(() => this.#lose(noPath()));
+    this.#path?.restarted();
+    this.#restartIce();
   }
 
-  /** @param {number} ms */
-  #watchFor(ms) {
-    this.#platform.clearTimeout(this.#timer);
-    if (this.#transport.state === "connected") return;
-    this.#timer = this.#platform.setTimeout(() => this.#lose(noPath()), ms);
+  #restartIce() {
+    this.#transport.connection.restartIce();
+    this.#exchangeNow((offer) => this.#connection.request({ type: "offer", ...offer })).catch((error) => {
+      // The next restart is not far.
+      if (error instanceof PatchbayError && PATIENT.has(error.code)) return;
+      this.#lose(noPath());
+    });
   }
 
   /** @param {PatchbayError} error */
   #lose(error) {
     if (this.#ended) return;
+    this.#path?.stop();
     this.dispatchEvent(new LostEvent(error));
   }
 

@@ -48,7 +48,7 @@ class FakeSender {
 }
 
 export function fakePlatform({ random = () => 0.5 } = {}) {
-  const world = { log: [], connections: [], sockets: [], now: 0, timers: [], server: () => {}, iceServers: null };
+  const world = { log: [], connections: [], sockets: [], now: 0, timers: [], server: () => {}, iceServers: null, stats: () => new Map(), tellNetwork: new Set() };
 
   class FakePeerConnection {
     #transceivers = [];
@@ -105,7 +105,7 @@ export function fakePlatform({ random = () => 0.5 } = {}) {
       this.restarts += 1;
     }
     async getStats() {
-      return new Map();
+      return world.stats();
     }
     close() {
       this.closed = true;
@@ -124,12 +124,13 @@ export function fakePlatform({ random = () => 0.5 } = {}) {
     onclose = null;
     sent = [];
     closed = false;
+    readyState = 1;
     #seq = 0;
     constructor(url, protocols) {
       this.url = url;
       this.protocols = protocols;
       world.sockets.push(this);
-      queueMicrotask(() => world.refuse ? this.drop(1006) : this.onopen?.());
+      queueMicrotask(() => world.refuse ? this.drop(1006) : world.mute ? undefined : this.onopen?.());
     }
     send(text) {
       const message = JSON.parse(text);
@@ -167,6 +168,10 @@ export function fakePlatform({ random = () => 0.5 } = {}) {
       world.timers = world.timers.filter((other) => other !== timer);
     },
     now: () => world.now,
+    watchNetwork: (tell) => {
+      world.tellNetwork.add(tell);
+      return () => world.tellNetwork.delete(tell);
+    },
     random,
   };
 

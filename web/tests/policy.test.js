@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { backoff } from "../sdk/policy/backoff.js";
 import { codecPreferences } from "../sdk/policy/codec.js";
 import { encodingFor } from "../sdk/policy/encoding.js";
+import { answerTimeout, isDead, isTroubled, nextStep, openTimeout, restartInterval } from "../sdk/policy/recovery.js";
 
 test("a retry waits anywhere between nothing and a ceiling that doubles up to a cap", () => {
   for (let attempt = 0; attempt < 60; attempt += 1) {
@@ -52,4 +53,40 @@ test("a camera sends less when more people share the screens it is shown on", ()
   assert.equal(five.scaleResolutionDownBy, 2);
   assert.ok(two.maxBitrate > five.maxBitrate && five.maxBitrate > many.maxBitrate);
   assert.equal(encodingFor("camera", { others: 30, height: 240 }).scaleResolutionDownBy, 1, "never scaled up");
+});
+
+/** A path on which packets come every 20 ms, in its tenth second. */
+const WELL = { now: 10_000, isBroken: false, hasMoved: false, isPublishing: true, silentMs: 20, usualGapMs: 20, troubledSince: null, answeredAt: null, restarts: 0, restartedAt: 0 };
+
+test("silence is judged by what was usual", () => {
+  assert.equal(isTroubled(WELL), false);
+  assert.equal(isTroubled({ ...WELL, silentMs: 700 }), true);
+  assert.equal(isTroubled({ ...WELL, silentMs: 1_500, usualGapMs: 1_000 }), false, "only reports, once a second");
+  assert.equal(isTroubled({ ...WELL, silentMs: 60_000, usualGapMs: null }), false, "nothing ever came");
+  assert.equal(isDead({ ...WELL, silentMs: 1_500 }), false);
+  assert.equal(isDead({ ...WELL, silentMs: 1_600 }), true);
+  assert.equal(isDead({ ...WELL, silentMs: 2_600, isPublishing: false }), false, "the others may just have stopped");
+  assert.equal(isDead({ ...WELL, isBroken: true }), true);
+});
+
+test("signaling is asked before anything is done, and again before every further restart", () => {
+  assert.equal(nextStep(WELL), "nothing");
+  const troubled = { ...WELL, silentMs: 2_000, troubledSince: 9_000 };
+  assert.equal(nextStep(troubled), "ask");
+  assert.equal(nextStep({ ...troubled, silentMs: 900, answeredAt: 9_100 }), "nothing", "not yet dead");
+  assert.equal(nextStep({ ...troubled, answeredAt: 9_100 }), "restart");
+  const restarted = { ...troubled, now: 11_000, answeredAt: 9_100, restarts: 1, restartedAt: 10_000 };
+  assert.equal(nextStep(restarted), "nothing");
+  assert.equal(nextStep({ ...restarted, now: 11_500 }), "ask");
+  assert.equal(nextStep({ ...restarted, now: 11_500, answeredAt: 11_500 }), "restart");
+  assert.equal(nextStep({ ...restarted, now: 29_000, answeredAt: 28_900, restarts: 4 }), "give_up");
+});
+
+test("restarts grow rare, and nothing waits for ever", () => {
+  assert.deepEqual([1, 2, 3, 4, 50].map(restartInterval), [1_500, 3_000, 6_000, 6_000, 6_000]);
+  assert.deepEqual([0, 1, 2, 3, 50].map(openTimeout), [4_000, 6_000, 8_000, 10_000, 10_000]);
+  assert.equal(answerTimeout(20, true), 800);
+  assert.equal(answerTimeout(20, false), 2_000);
+  assert.equal(answerTimeout(undefined, true), 2_000);
+  assert.equal(answerTimeout(1_500, true), 6_300, "a network this slow is not a dead one");
 });

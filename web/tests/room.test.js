@@ -302,25 +302,136 @@ test("silence of fifteen seconds is a lost connection", async () => {
   await room.close();
 });
 
-test("media that fails gets an ICE restart first, and a rejoin when that does not help", async () => {
+test("media that fails gets ICE restarts while signaling answers, and a rejoin when none of them helps", async () => {
   const { room, world, socket, pc } = await join();
   pc.become("connected");
+  await world.settle();
   pc.become("disconnected");
   assert.equal(room.state, "reconnecting");
-  await world.advance(2_000);
-  assert.equal(pc.restarts, 0, "a short gap repairs itself");
-  await world.advance(1_000);
+  await world.settle();
+  assert.equal(only(socket, "ping").length, 1, "signaling is asked first");
   assert.equal(pc.restarts, 1);
   assert.equal(only(socket, "offer").length, 1);
+  await world.advance(1_600);
+  assert.equal(pc.restarts, 2);
+  await world.advance(3_200);
+  assert.equal(pc.restarts, 3);
   pc.become("connected");
+  await world.settle();
   assert.equal(room.state, "connected");
   pc.become("failed");
   await world.settle();
-  assert.equal(pc.restarts, 2);
-  pc.become("failed");
+  assert.equal(pc.restarts, 4, "a new trouble is met at once");
+  assert.equal(world.sockets.length, 1);
+  await world.advance(25_000);
+  assert.ok(world.sockets.length >= 2);
+  world.connections.at(-1).become("connected");
+  await world.settle();
+  assert.equal(room.state, "connected");
+});
+
+/** Packets that come as long as `flows` says so. */
+function flowing(world, rate = 50) {
+  const flow = { flows: true, packets: 0, at: world.now };
+  world.stats = () => {
+    if (flow.flows) flow.packets += Math.floor(((world.now - flow.at) * rate) / 1_000);
+    flow.at = world.now;
+    return new Map([["pair", { type: "candidate-pair", packetsReceived: flow.packets, responsesReceived: 0 }]]);
+  };
+  return flow;
+}
+
+test("a path that falls silent with signaling is left for a new session within two seconds", async () => {
+  const { room, world, pc } = await join({ tracks: [{ track: new FakeTrack("video"), source: "camera" }] });
+  const flow = flowing(world);
+  pc.become("connected");
+  await world.advance(5_000);
+  assert.equal(world.sockets.length, 1);
+  flow.flows = false;
+  const friendly = world.server;
+  world.server = () => {};
   await world.advance(1_000);
+  assert.equal(world.sockets.length, 1);
+  world.server = friendly;
+  // The old connection's answer never comes; the new one's do.
+  world.sockets[0].say = () => {};
+  await world.advance(1_200);
   assert.equal(world.sockets.length, 2);
+  assert.equal(only(world.sockets[1], "join")[0].identity, "me");
+  assert.equal(pc.closed, true);
+  assert.equal(pc.restarts, 0);
   world.connections[1].become("connected");
+  await world.settle();
+  assert.equal(room.state, "connected");
+});
+
+test("a path that falls silent alone gets an ICE restart, before the browser has noticed", async () => {
+  const { room, world, socket, pc } = await join({ tracks: [{ track: new FakeTrack("video"), source: "camera" }] });
+  const flow = flowing(world);
+  pc.become("connected");
+  await world.advance(5_000);
+  flow.flows = false;
+  await world.advance(1_200);
+  assert.equal(pc.restarts, 0, "others may be slow");
+  assert.equal(room.state, "connected");
+  await world.advance(1_000);
+  assert.equal(room.state, "reconnecting");
+  assert.equal(pc.restarts, 1);
+  flow.flows = true;
+  await world.advance(500);
+  assert.equal(room.state, "connected");
+  await world.advance(30_000);
+  assert.equal(pc.restarts, 1);
+  assert.equal(only(socket, "offer").length, 1);
+  assert.equal(world.sockets.length, 1);
+});
+
+test("a listener whose others stop is left alone", async () => {
+  const { room, world, pc } = await join();
+  const flow = flowing(world);
+  pc.become("connected");
+  await world.advance(5_000);
+  flow.flows = false;
+  // The browser's checks are answered still.
+  for (let second = 0; second < 20; second += 2.5) {
+    await world.advance(2_500);
+    flow.packets += 1;
+  }
+  assert.equal(pc.restarts, 0);
+  assert.equal(room.state, "connected");
+});
+
+test("another network is used at once, and a doubt is only asked about", async () => {
+  const { room, world, socket, pc } = await join();
+  flowing(world);
+  pc.become("connected");
+  await world.advance(3_000);
+  for (const tell of world.tellNetwork) tell("doubtful");
+  await world.settle();
+  assert.equal(only(socket, "ping").length, 1);
+  assert.equal(pc.restarts, 0);
+  for (const tell of world.tellNetwork) tell("moved");
+  await world.settle();
+  assert.equal(pc.restarts, 1);
+  assert.equal(room.state, "connected", "media goes on meanwhile");
+  await room.close();
+  assert.equal(world.tellNetwork.size, 0);
+});
+
+test("a network that came back ends the wait for a retry, and a server that says nothing is tried often", async () => {
+  const { room, world, socket, pc } = await join();
+  pc.become("connected");
+  const waits = [];
+  room.addEventListener("statechange", ({ retryInMs }) => retryInMs !== undefined && waits.push(retryInMs));
+  world.mute = true;
+  socket.drop(1006);
+  await world.advance(60_000);
+  assert.ok(Math.max(...waits) <= 3_000 / 2, `${waits}`);
+  world.mute = false;
+  for (const tell of world.tellNetwork) tell("moved");
+  await world.advance(10_500);
+  world.connections.at(-1).become("connected");
+  await world.settle();
   assert.equal(room.state, "connected");
 });
 

@@ -19,10 +19,11 @@ export class Connection extends EventTarget {
     /**
      * Starts to connect.
      * @param {string | URL} url `ws:`, `wss:`, `http:` or `https:`; a bare origin means its `/v1/ws`
-     * @param {{token?: string, platform: import("./platform.js").Platform}} options
+     * @param {{token?: string, openTimeoutMs?: number, platform: import("./platform.js").Platform}} options
      */
-    constructor(url: string | URL, { token, platform }: {
+    constructor(url: string | URL, { token, openTimeoutMs, platform }: {
         token?: string;
+        openTimeoutMs?: number;
         platform: import("./platform.js").Platform;
     });
     /** Milliseconds from a ping to its reply, the last one measured. */
@@ -37,6 +38,12 @@ export class Connection extends EventTarget {
      * @returns {Promise<import("./protocol.js").Reply>}
      */
     request(request: import("./protocol.js").ClientRequest): Promise<import("./protocol.js").Reply>;
+    /**
+     * Asks the server for a sign of life, now. When none comes, the connection counts as lost.
+     * @param {number} timeoutMs
+     * @returns {Promise<boolean>} whether the connection lives
+     */
+    probe(timeoutMs: number): Promise<boolean>;
     /**
      * How often to ping from now on.
      * @param {number} ms from the server's `welcome`

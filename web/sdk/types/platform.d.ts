@@ -38,4 +38,13 @@ export type Platform = {
      * in [0, 1)
      */
     random: () => number;
+    /**
+     * until the function that it returns is called
+     */
+    watchNetwork: (tell: (change: NetworkChange) => void) => () => void;
 };
+/**
+ * what the system says of the network: this device is on another one, or
+ *  online again; or something happened after which the path may be gone
+ */
+export type NetworkChange = "moved" | "doubtful";

@@ -11,17 +11,18 @@ export class LostEvent extends Event {
  * @property {(slot: import("./slot.js").Slot) => import("./protocol.js").SlotSource | null} sourceOf
  */
 export class Session extends EventTarget {
-    /** @param {{url: string | URL, token?: string, platform: import("./platform.js").Platform}} options */
-    constructor({ url, token, platform }: {
+    /** @param {{url: string | URL, token?: string, openTimeoutMs?: number, platform: import("./platform.js").Platform}} options */
+    constructor({ url, token, openTimeoutMs, platform }: {
         url: string | URL;
         token?: string;
+        openTimeoutMs?: number;
         platform: import("./platform.js").Platform;
     });
     /** How many offers were made. */
     get offers(): number;
     /** The browser's connection, for statistics. */
     get peerConnection(): RTCPeerConnection;
-    /** @returns {RTCPeerConnectionState} */
+    /** As the browser says, except that a dead path is `disconnected` before it notices. @returns {RTCPeerConnectionState} */
     get mediaState(): RTCPeerConnectionState;
     /** Milliseconds to signaling and back. */
     get signalingRttMs(): number | undefined;
