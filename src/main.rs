@@ -1,10 +1,11 @@
-//! The one binary: signaling, an SFU node, or both in one process; and a mint for tokens.
+//! The one binary: signaling, an SFU node, or both in one process; a mint for tokens, and a configuration of coturn.
 
 mod args;
 mod config;
 mod log;
 mod run;
 mod token;
+mod turn_config;
 
 use std::process::ExitCode;
 
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
         Some(Command::Signaling(raw)) => start(Config::signaling(raw)),
         Some(Command::Sfu(raw)) => start(Config::sfu(raw)),
         Some(Command::Token(raw)) => token::mint(raw),
+        Some(Command::TurnConfig(raw)) => turn_config::make(raw),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
