@@ -29,6 +29,14 @@ pub const MAX_PATHS: usize = 16;
 /// least every 15 s (RFC 8445 §11), Chromium every 2.5 s.
 pub const PATH_EXPIRY: Duration = Duration::from_secs(30);
 
+/// Once the path in use has been silent for this long, authenticated media on another moves the selection there: the peer's
+/// address or port has changed on the way (a NAT that forgot), and it may not nominate again what is the same pair to it.
+/// Longer than reordering, shorter than anybody notices.
+const MEDIA_MOVES_AFTER: Duration = Duration::from_millis(250);
+/// The same for a check without media. Longer than the time between two checks of a pair that lives: 2.5 s in Chromium,
+/// up to 6 s for consent (RFC 7675 §5.1).
+const CHECK_MOVES_AFTER: Duration = Duration::from_secs(7);
+
 /// The lite agent of one transport.
 pub(super) struct IceLite {
     current: Generation,
@@ -38,6 +46,8 @@ pub(super) struct IceLite {
     checks: SeenChecks,
     /// Where we send. The first authenticated path at first, nominated paths from then on.
     selected: Option<Path>,
+    /// When a check or media last came on the selected path.
+    heard_at: Option<Instant>,
     is_nominated: bool,
     /// The selected path was lost, so whatever is selected next is a change.
     is_cut_off: bool,
@@ -71,6 +81,7 @@ impl IceLite {
             paths: Vec::new(),
             checks: SeenChecks::default(),
             selected: None,
+            heard_at: None,
             is_nominated: false,
             is_cut_off: false,
         })
@@ -153,6 +164,12 @@ impl IceLite {
                 events.push_back(TransportEvent::UfragRetired(previous.local_ufrag));
             }
         }
+        if self.selected == Some(path) {
+            self.heard_at = Some(now);
+        } else if is_current && self.is_silent(now, CHECK_MOVES_AFTER) {
+            self.select(path, events);
+            self.heard_at = Some(now);
+        }
         Ok(())
     }
 
@@ -162,16 +179,21 @@ impl IceLite {
         self.selected == Some(path) || self.find(path).is_some()
     }
 
-    /// Authenticated media came on a path. A peer with several nominated paths sends on the one that it selected.
+    /// Authenticated media came on a path. A peer with several nominated paths sends on the one that it selected; one whose
+    /// address was changed on the way goes on with the pair that it has, and the old path is silent from then on.
     #[inline]
-    pub(super) fn note_media(&mut self, path: Path, events: &mut VecDeque<TransportEvent>) {
-        if self.selected == Some(path) {
-            return;
-        }
-        let number = self.current.number;
-        if self.paths.iter().any(|it| it.path == path && it.is_nominated && it.generation == number) {
+    pub(super) fn note_media(&mut self, now: Instant, path: Path, events: &mut VecDeque<TransportEvent>) {
+        if self.selected != Some(path) {
+            let Some(at) = self.paths.iter().find(|it| it.path == path) else { return };
+            let is_current = at.generation == self.current.number;
+            let is_previous = self.previous.as_ref().is_some_and(|it| it.number == at.generation);
+            let is_moved = (is_current || is_previous) && self.is_silent(now, MEDIA_MOVES_AFTER);
+            if !is_moved && !(is_current && at.is_nominated) {
+                return;
+            }
             self.select(path, events);
         }
+        self.heard_at = Some(now);
     }
 
     /// Where to send.
@@ -214,6 +236,11 @@ impl IceLite {
             }
             is_kept
         });
+    }
+
+    /// Whether nothing has come on the selected path for some time.
+    fn is_silent(&self, now: Instant, least: Duration) -> bool {
+        self.heard_at.is_none_or(|at| now.saturating_duration_since(at) >= least)
     }
 
     /// All authenticated paths.

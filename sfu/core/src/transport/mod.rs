@@ -184,7 +184,7 @@ impl Transport {
                 self.stats.bytes_in += datagram.len() as u64;
                 if matches!(received, Received::Rtp { .. } | Received::Rtcp { .. }) {
                     self.heard_at = now;
-                    self.ice.note_media(path, &mut self.events);
+                    self.ice.note_media(now, path, &mut self.events);
                 }
                 received
             }
@@ -352,6 +352,13 @@ impl Transport {
         self.events.pop_front()
     }
 
+    /// Whether [`poll_event`](Self::poll_event) has something. Media brings events too: a peer with several nominated paths
+    /// chooses by sending.
+    #[inline]
+    pub fn has_event(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     /// Whether media can flow.
     pub fn is_connected(&self) -> bool {
         self.phase == Phase::Connected
@@ -458,7 +465,7 @@ impl Transport {
         self.phase = Phase::Connected;
         self.heard_at = now;
         self.alive_until = now + LIVENESS_TIMEOUT;
-        self.ice.note_media(path, &mut self.events);
+        self.ice.note_media(now, path, &mut self.events);
         self.events.push_back(TransportEvent::Connected { srtp_profile: keys.map(|it| it.profile()) });
         if self.dtls.role() == DtlsRole::Client
             && let Some(data) = &mut self.data

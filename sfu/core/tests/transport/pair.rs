@@ -91,6 +91,8 @@ pub(crate) struct Pair {
     pub(crate) captured: Vec<Captured>,
     /// Client addresses from which nothing gets through any more.
     pub(crate) dead_addresses: Vec<SocketAddr>,
+    /// What a NAT makes of the client's address, which knows nothing of it.
+    pub(crate) translated: Option<SocketAddr>,
     pub(crate) drops: Vec<DropReason>,
     /// The client lies in its handshake: bytes of its messages are changed on the way, behind the headers.
     pub(crate) is_lying: bool,
@@ -183,6 +185,7 @@ impl Pair {
             peer_rtcp: Vec::new(),
             captured: Vec::new(),
             dead_addresses: Vec::new(),
+            translated: None,
             drops: Vec::new(),
             is_lying: false,
             network: Vec::new(),
@@ -332,7 +335,7 @@ impl Pair {
         }
         while let Some(transmit) = self.peer.poll_transmit(self.now) {
             let size = transmit.segment_size.unwrap_or(transmit.contents.len());
-            let path = server_path(transmit.path.local);
+            let path = server_path(self.translated.unwrap_or(transmit.path.local));
             sent.extend(transmit.contents.chunks(size).map(|it| (true, path, it.to_vec())));
         }
         for (to_server, path, bytes) in sent {
@@ -393,8 +396,9 @@ impl Pair {
                 Received::Consumed => {}
             }
         } else {
-            let path = Path::udp(datagram.path.remote, datagram.path.local);
-            match self.peer.handle_datagram(self.now, path, &mut bytes) {
+            let is_translated = self.translated == Some(datagram.path.remote);
+            let local = if is_translated { client_address() } else { datagram.path.remote };
+            match self.peer.handle_datagram(self.now, Path::udp(local, datagram.path.local), &mut bytes) {
                 PeerReceived::Rtp { len, header, .. } => {
                     self.peer_rtp.push(header.payload(&bytes[..len]).unwrap().to_vec());
                 }

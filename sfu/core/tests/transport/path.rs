@@ -142,3 +142,55 @@ fn an_address_goes_to_whoever_proved_itself_last() {
     pair.run_for(Duration::from_millis(20));
     assert_eq!(pair.server_rtp.len(), before);
 }
+
+/// Sends a packet each way every 20 ms; the first moment at which both have arrived.
+fn flows_again(pair: &mut Pair, limit: Duration) -> Option<Duration> {
+    let began = pair.now;
+    let before = (pair.server_rtp.len(), pair.peer_rtp.len());
+    while pair.now < began + limit {
+        pair.send_to_server(b"up");
+        pair.send_to_peer(b"down");
+        pair.run_for(Duration::from_millis(20));
+        if pair.server_rtp.len() > before.0 && pair.peer_rtp.len() > before.1 {
+            return Some(pair.now - began);
+        }
+    }
+    None
+}
+
+#[test]
+fn media_follows_a_nat_that_forgot() {
+    let mut pair = Pair::connected();
+    pair.run_for(Duration::from_secs(5));
+    pair.translated = Some(other_address());
+    pair.dead_addresses.push(client_address());
+    let took = flows_again(&mut pair, Duration::from_secs(10)).expect("media goes on");
+    // The peer's next check names the new address; media that comes after it moves the selection.
+    assert!(took < Duration::from_millis(2_800), "{took:?}");
+    assert!(pair.events.contains(&TransportEvent::PathChanged(server_path(other_address()))));
+    pair.run_for(PATH_EXPIRY + Duration::from_secs(1));
+    assert_eq!(pair.transport.paths().count(), 1);
+}
+
+#[test]
+fn a_peer_without_media_is_followed_by_its_checks() {
+    let mut pair = Pair::connected();
+    pair.translated = Some(other_address());
+    pair.dead_addresses.push(client_address());
+    assert!(pair.run_until(Duration::from_secs(12), |it| {
+        it.transport.selected_path() == Some(server_path(other_address()))
+    }));
+}
+
+#[test]
+fn a_second_path_that_is_only_checked_draws_nothing_away() {
+    let mut pair = Pair::new(Options::default());
+    assert!(pair.run_until(Duration::from_secs(5), Pair::is_connected));
+    let check = checks(&pair).into_iter().find(|it| !it.windows(4).any(|it| it == [0, 0x25, 0, 0])).unwrap();
+    for _ in 0..100 {
+        pair.send_to_server(b"up");
+        pair.run_for(Duration::from_millis(200));
+        pair.inject(other_address(), &check);
+    }
+    assert_eq!(pair.transport.selected_path(), Some(server_path(client_address())));
+}
