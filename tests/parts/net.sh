@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A browser behind 5 % loss each way and 50 ms of delay keeps decoding, and survives a new address
 # installs: tools node browsers net
-# figures: lossy_frames_decoded_per_s lossy_freezes address_change_recovery_s
+# figures: lossy_frames_decoded_per_s lossy_freezes_per_minute address_change_recovery_s
 source tests/lib/report.sh
 step 'build' cargo build --quiet --package patchbay --package patchbay-peer
 step 'the network library' node --test --test-concurrency=1 --test-reporter=spec tests/net/*.test.js

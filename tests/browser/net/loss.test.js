@@ -68,16 +68,20 @@ test('video keeps being decoded through 5 % loss and 50 ms each way', { timeout:
     const grown = (key) => now.map((sums, at) => sums[key] - before[at][key]);
     windows.push({ seconds, rates: grown('frames').map((frames) => frames / seconds), freezes: grown('freezes'), nacks: grown('nacks'), plis: grown('plis') });
   }
-  const [first, , last] = windows;
+  const last = windows[2];
   const counters = await network.set({});
   context.diagnostic(JSON.stringify({ windows, counters, nackSent: metric('patchbay_sfu_nack_sent'), rtxSent: metric('patchbay_sfu_rtx_sent'), rtxReceived: metric('patchbay_sfu_rtx_received') }));
   const rate = Math.min(...windows.flatMap(({ rates }) => rates));
   figure('lossy_frames_decoded_per_s', rate.toFixed(1), 'fps');
-  figure('lossy_freezes', Math.max(...last.freezes), `in_${Math.round(last.seconds)}_s`);
+  const minutes = windows.reduce((sum, { seconds }) => sum + seconds, 0) / 60;
+  const freezes = windows.map((window) => Math.max(...window.freezes));
+  figure('lossy_freezes_per_minute', (freezes.reduce((sum, count) => sum + count, 0) / minutes).toFixed(1), 'per_minute');
 
   assert.ok(counters.a.lost > 50 && counters.b.lost > 50, 'the path does lose');
   assert.ok(rate > 15, `frames per second ${rate}, of 20 sent`);
-  assert.ok(Math.max(...last.freezes) <= Math.max(3, ...first.freezes), `freezes grow: ${JSON.stringify(windows)}`);
+  // One frame in a hundred needs a second repair on one of the two legs, which no jitter buffer waits for: about three
+  // short freezes a window. Growth would be several times that.
+  assert.ok(freezes[2] <= Math.max(8, freezes[0] + freezes[1]), `freezes grow: ${JSON.stringify(windows)}`);
   assert.ok(Math.min(...last.nacks) > 0, 'the browser asks for what is missing');
   assert.ok(metric('patchbay_sfu_nack_sent') > 0, 'the SFU asks for what is missing');
   assert.ok(metric('patchbay_sfu_rtx_sent') > 0 && metric('patchbay_sfu_rtx_received') > 0, 'repair by RTX on both legs');
