@@ -164,6 +164,8 @@ pub struct PeerConfig {
     pub whep_source: Option<String>,
     /// The local address that media sockets are bound to. The unspecified address stands for every interface but loopback.
     pub bind: IpAddr,
+    /// Sends media over TCP alone (RFC 6544), as behind a firewall that lets no UDP through.
+    pub over_tcp: bool,
     /// Sends media here instead of to the server's own candidates, such as to a relay that loses or records datagrams.
     pub through: Option<SocketAddr>,
     /// How long to wait for a reply or the transport.
@@ -186,6 +188,7 @@ impl PeerConfig {
             channels: Vec::new(),
             whep_source: None,
             bind: IpAddr::from([127, 0, 0, 1]),
+            over_tcp: false,
             through: None,
             patience: Duration::from_secs(20),
         }

@@ -40,6 +40,7 @@ const VIDEO_CODECS: &[(&str, u8, &str)] = &[
 /// Makes a connection. Its transport state goes to `state`, what it receives to `ledger`.
 pub(crate) async fn open(
     bind: IpAddr,
+    over_tcp: bool,
     offers_levels: bool,
     state: watch::Sender<ConnectionState>,
     ledger: Arc<Mutex<Ledger>>,
@@ -71,12 +72,14 @@ pub(crate) async fn open(
     let registry = configure_twcc(configure_rtcp_reports(registry), &mut engine)?;
     let registry = registry.with(Slot::from(14_000), FeedbackToApplication::default());
 
-    let connection = PeerConnectionBuilder::new()
+    let builder = PeerConnectionBuilder::new();
+    let address = vec![(bind, 0)];
+    let builder = if over_tcp { builder.with_tcp_addrs(address) } else { builder.with_udp_addrs(address) };
+    let connection = builder
         .with_configuration(RTCConfigurationBuilder::new().build())
         .with_media_engine(engine)
         .with_interceptor_registry(registry)
         .with_handler(Arc::new(Handler { state, ledger }))
-        .with_udp_addrs(vec![(bind, 0)])
         .build()
         .await?;
     Ok(Arc::new(connection))

@@ -74,6 +74,9 @@ struct Arguments {
     /// The local address for media; 0.0.0.0 means every interface but loopback.
     #[arg(long, default_value = "127.0.0.1")]
     bind: IpAddr,
+    /// Send media over TCP alone, as behind a firewall that lets no UDP through.
+    #[arg(long)]
+    tcp: bool,
     /// How long to stay, in seconds; 0 means until interrupted.
     #[arg(long, default_value_t = 10.0, value_name = "SECONDS")]
     duration: f64,
@@ -193,6 +196,7 @@ fn config(arguments: &Arguments, number: usize) -> Result<PeerConfig, String> {
     }
     config.token.clone_from(&arguments.token);
     config.bind = arguments.bind;
+    config.over_tcp = arguments.tcp;
     if arguments.whip {
         config.way = Way::Whip;
     }

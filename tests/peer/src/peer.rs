@@ -13,7 +13,8 @@ use rtc::rtp_transceiver::rtp_sender::RtpCodecKind;
 use tokio::sync::{mpsc, watch};
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::peer_connection::{
-    PeerConnection, RTCConfigurationBuilder, RTCIceServer, RTCSessionDescription, StatsSelector,
+    PeerConnection, RTCConfigurationBuilder, RTCIceCandidateInit, RTCIceServer, RTCSessionDescription,
+    StatsSelector,
 };
 use webrtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit, RtpTransceiver};
 
@@ -50,7 +51,8 @@ impl Peer {
             .any(|publication| matches!(publication, Publication::Audio { loudness: Some(_), .. }));
         let (state_sender, state) = watch::channel(ConnectionState::New);
         let connection =
-            connection::open(config.bind, offers_levels, state_sender, Arc::clone(&ledger)).await?;
+            connection::open(config.bind, config.over_tcp, offers_levels, state_sender, Arc::clone(&ledger))
+                .await?;
         let mut peer =
             Self { connection, signaling: None, resource: None, ledger, state, topics: Vec::new(), config };
         match peer.negotiate().await {
@@ -352,7 +354,24 @@ impl Peer {
             Some(relay) => lead_through(&sdp, relay),
             None => sdp,
         };
-        self.connection.set_remote_description(RTCSessionDescription::answer(sdp)?).await?;
+        if !self.config.over_tcp {
+            self.connection.set_remote_description(RTCSessionDescription::answer(sdp)?).await?;
+            return Ok(());
+        }
+        // The stack connects only to candidates that come by themselves.
+        let is_candidate = |line: &&str| line.starts_with("a=candidate:");
+        let rest: String =
+            sdp.lines().filter(|line| !is_candidate(line)).map(|it| format!("{it}\r\n")).collect();
+        self.connection.set_remote_description(RTCSessionDescription::answer(rest)?).await?;
+        let mut seen = Vec::new();
+        for line in sdp.lines().filter(is_candidate).filter(|line| line.contains(" tcptype passive")) {
+            if !seen.contains(&line) {
+                seen.push(line);
+                let candidate = line.trim_start_matches("a=").to_owned();
+                let init = RTCIceCandidateInit { candidate, sdp_mline_index: Some(0), ..Default::default() };
+                self.connection.add_ice_candidate(init).await?;
+            }
+        }
         Ok(())
     }
 
@@ -553,7 +572,7 @@ mod tests {
             }
         };
         let (state, _) = watch::channel(ConnectionState::New);
-        let connection = connection::open([127, 0, 0, 1].into(), true, state, ledger).await.unwrap();
+        let connection = connection::open([127, 0, 0, 1].into(), false, true, state, ledger).await.unwrap();
         connection.set_remote_description(RTCSessionDescription::offer(offer).unwrap()).await.unwrap();
         let answer = connection.create_answer(None).await.unwrap();
         connection.set_local_description(answer).await.unwrap();
