@@ -1,10 +1,11 @@
 # The parts of the test run: which there are, what they need, how one is run. Sourced by tests/run.
 
 # In the order they are run: what fails fastest comes first.
-ALL_PARTS=(lint purity unit js sim e2e browser strangers net screens bench)
+ALL_PARTS=(lint purity unit js sim e2e browser strangers net tls ice-tcp turn screens bench)
 # What proves that a room works.
 ROOM_PARTS=(js sim e2e browser strangers net screens bench)
-
+# What proves that every network will do.
+NETWORK_PARTS=(net tls ice-tcp turn)
 # What only --long runs.
 LONG_PARTS=(soak)
 
@@ -13,7 +14,7 @@ list_parts() {
     for part in "${ALL_PARTS[@]}" "${LONG_PARTS[@]}"; do
         printf '%-10s %s\n' "$part" "$(sed -n '2s/^# //p' "tests/parts/$part.sh")"
     done
-    printf '%-10s %s\n' room "${ROOM_PARTS[*]}" all "${ALL_PARTS[*]}"
+    printf '%-10s %s\n' room "${ROOM_PARTS[*]}" network "${NETWORK_PARTS[*]}" all "${ALL_PARTS[*]}"
 }
 
 expand_parts() {
@@ -25,6 +26,7 @@ expand_parts() {
                 [ "$PATCHBAY_TEST_LONG" = 0 ] || printf '%s\n' "${LONG_PARTS[@]}"
                 ;;
             room) printf '%s\n' "${ROOM_PARTS[@]}" ;;
+            network) printf '%s\n' "${NETWORK_PARTS[@]}" ;;
             *) printf '%s\n' "$name" ;;
         esac
     done | awk '!seen[$0]++'

@@ -32,19 +32,20 @@ const CHROMIUM_ARGS = [
 
 /**
  * @param {'chromium' | 'firefox'} name
- * @param {{args?: string[], through?: string[]}} [options] `through`: a command that the browser is started by, such as
- *   one that enters a network namespace
+ * @param {{args?: string[], env?: Record<string, string>, executable?: string}} [options] `executable`: such as a wrapper that
+ *   enters a network namespace; `env`: Chromium alone
  */
 export function launch(name, options = {}) {
   return name === 'firefox' ? launchFirefox(options) : launchChromium(options);
 }
 
-async function launchChromium({ args = [], executable = '/usr/bin/chromium' }) {
+async function launchChromium({ args = [], env, executable = '/usr/bin/chromium' }) {
   const profile = mkdtempSync(join(tmpdir(), 'patchbay-chromium-'));
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: executable,
     headless: false,
     args: [...CHROMIUM_ARGS, ...args],
+    ...(env && { env: { ...process.env, ...env } }),
     ignoreDefaultArgs: ['--mute-audio', '--headless'],
     viewport: { width: 1280, height: 800 },
   });

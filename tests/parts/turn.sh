@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# The real coturn with our configuration: who may use it, what it may reach, and browsers with no other way
+# installs: tools node browsers net turn
+# figures: turn_forbidden_peers_refused turn_udp_first_frame_ms turn_tcp_first_frame_ms turn_tls_first_frame_ms
+source tests/lib/report.sh
+step 'build' cargo build --quiet --package patchbay
+step 'rules' node --test --test-concurrency=1 --test-reporter=spec tests/turn/rules.test.js
+step 'browsers' node --test --test-concurrency=1 --test-reporter=spec tests/turn/relay.test.js
