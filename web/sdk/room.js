@@ -269,7 +269,8 @@ export class Room extends EventTarget {
   /** @type {import("./publication.js").PublicationHost} */
   #publicationHost = {
     announceMute: async (publication) => {
-      if (this.#session && publication.id !== null && this.#state !== "reconnecting") {
+      // Otherwise an offer is under way, or will be, and says it.
+      if (this.#session && publication.id !== null && !this.#recovering) {
         await this.#session.request({ type: "mute", track: publication.id, muted: publication.muted });
         this.#updateSelf();
       }

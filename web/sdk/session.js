@@ -46,6 +46,8 @@ export class Session extends EventTarget {
   #slots = new Map();
   /** Sections that carried a publication once. @type {RTCRtpTransceiver[]} */
   #spare = [];
+  /** An offer failed, so the server does not know what the sections are for by now. */
+  #isOwing = false;
   #ended = false;
   /** ICE restarts before media has flowed. */
   #firstTries = 0;
@@ -237,19 +239,22 @@ export class Session extends EventTarget {
   async #negotiate(desired, exchange) {
     /** @type {import("./slot.js").Slot[]} */
     let fresh = [];
+    /** @type {import("./publication.js").Publication[]} */
+    let added = [];
     let isNeeded = false;
     const nothing = new Error("nothing to negotiate");
     try {
       await this.#transport.negotiate(
         () => {
-          ({ isNeeded, fresh } = this.#prepare(desired));
-          if (!isNeeded) throw nothing;
+          ({ isNeeded, fresh, added } = this.#prepare(desired));
+          if (!isNeeded && !this.#isOwing) throw nothing;
         },
         async ({ sdp, midOf }) => {
           const slots = fresh.map((slot) => ({ slot, mid: midOf(/** @type {RTCRtpTransceiver} */ (this.#slots.get(slot))) }));
+          const publications = this.#describePublications(midOf);
           const exchanged = await exchange({
             sdp,
-            publications: this.#describePublications(midOf),
+            publications,
             slots: slots.map(({ slot, mid }) => ({ mid, source: desired.sourceOf(slot) })),
           });
           for (const { slot, mid } of slots) {
@@ -259,15 +264,41 @@ export class Session extends EventTarget {
           for (const [publication, transceiver] of this.#publications) {
             publication.transceiver = transceiver;
             publication.mid = midOf(transceiver);
-            publication.id = exchanged.answer.publications?.find(({ mid }) => mid === publication.mid)?.track ?? publication.id;
+            publication.id = exchanged.answer.publications?.find(({ mid }) => mid === publication.mid)?.track ?? null;
           }
+          this.#isOwing = false;
+          this.#catchUp(publications);
           return exchanged;
         },
       );
     } catch (error) {
       if (error === nothing) return;
-      for (const slot of fresh) if (slot.mid === null) this.#slots.get(slot)?.stop?.();
+      this.#isOwing = true;
+      for (const slot of fresh) {
+        const transceiver = this.#slots.get(slot);
+        if (slot.transceiver === transceiver) continue;
+        transceiver?.stop?.();
+        this.#slots.delete(slot);
+      }
+      for (const publication of added) {
+        const transceiver = this.#publications.get(publication);
+        if (transceiver && publication.transceiver !== transceiver) this.#discard(publication, transceiver);
+      }
       throw error;
+    }
+  }
+
+  /**
+   * Makes good what was changed while an offer was under way.
+   * @param {import("./protocol.js").Description["publications"]} told what the offer said
+   */
+  #catchUp(told) {
+    for (const [publication, transceiver] of this.#publications) {
+      const { id, track, muted } = publication;
+      if (id !== null && told.some((entry) => entry.mid === publication.mid && entry.muted !== muted)) {
+        this.#connection.request({ type: "mute", track: id, muted }).catch(() => {});
+      }
+      if (transceiver.sender.track !== track) transceiver.sender.replaceTrack(track).catch(() => {});
     }
   }
 
@@ -299,20 +330,27 @@ export class Session extends EventTarget {
     let isNeeded = false;
     for (const [publication, transceiver] of [...this.#publications]) {
       if (desired.publications.includes(publication)) continue;
-      this.#publications.delete(publication);
-      transceiver.direction = "inactive";
-      transceiver.sender.replaceTrack(null).catch(() => {});
-      this.#spare.push(transceiver);
+      this.#discard(publication, transceiver);
       isNeeded = true;
     }
-    for (const publication of desired.publications) {
-      if (this.#publications.has(publication)) continue;
-      this.#publications.set(publication, this.#senderFor(publication, desired));
-      isNeeded = true;
-    }
+    const added = desired.publications.filter((publication) => !this.#publications.has(publication));
+    for (const publication of added) this.#publications.set(publication, this.#senderFor(publication, desired));
     const fresh = desired.slots.filter((slot) => !this.#slots.has(slot));
     for (const slot of fresh) this.#slots.set(slot, this.#transport.addReceiver(slot.kind));
-    return { isNeeded: isNeeded || fresh.length > 0, fresh };
+    return { isNeeded: isNeeded || fresh.length + added.length > 0, fresh, added };
+  }
+
+  /**
+   * Takes a publication off its section, and keeps the section for the next if it was ever negotiated.
+   * @param {import("./publication.js").Publication} publication
+   * @param {RTCRtpTransceiver} transceiver
+   */
+  #discard(publication, transceiver) {
+    this.#publications.delete(publication);
+    transceiver.sender.replaceTrack(null).catch(() => {});
+    if (transceiver.mid === null) return transceiver.stop?.();
+    transceiver.direction = "inactive";
+    this.#spare.push(transceiver);
   }
 
   /**

@@ -154,6 +154,52 @@ test("muting silences the track at once and tells the others", async () => {
   assert.deepEqual(only(socket, "mute").map(({ track: id, muted: is }) => [id, is]), [[100, true], [100, false]]);
 });
 
+test("what is muted or replaced while an offer is under way reaches the server and the others", async () => {
+  const { platform, world } = fakePlatform();
+  const friendly = friendlyServer(world, { others: [ADA] });
+  let release;
+  world.server = (message, socket) => {
+    if (message.type === "offer") release = () => friendly(message, socket);
+    else friendly(message, socket);
+  };
+  const room = await Room.join("https://example.org", { room: "demo", platform });
+  await world.settle();
+  const [socket] = world.sockets;
+  const publishing = room.publish(new FakeTrack("audio"), { source: "microphone" });
+  await world.settle();
+  const publication = room.publication("microphone");
+  const other = new FakeTrack("audio");
+  await publication.mute();
+  await publication.replaceTrack(other);
+  assert.deepEqual(only(socket, "mute"), [], "it has no id yet");
+  release();
+  await publishing;
+  await world.settle();
+  assert.deepEqual(only(socket, "mute").map(({ track, muted }) => ({ track, muted })), [{ track: publication.id, muted: true }]);
+  assert.equal(publication.transceiver.sender.track, other);
+});
+
+test("a refused offer leaves slots and publications free for the next", async () => {
+  const { room, world, socket, pc } = await join();
+  const friendly = world.server;
+  let isRefusing = true;
+  world.server = (message, to) => {
+    if (message.type === "offer" && isRefusing) to.say({ type: "error", id: message.id, code: "rate_limited", message: "slow down" });
+    else friendly(message, to);
+  };
+  for (let n = 0; n < 10; n += 1) room.videoSlot();
+  const slot = room.slots.at(-1);
+  await world.settle();
+  assert.equal(slot.mid, null);
+  await assert.rejects(room.publish(new FakeTrack("audio"), { source: "microphone" }), { code: "rate_limited" });
+  isRefusing = false;
+  await room.publish(new FakeTrack("video"), { source: "camera" });
+  assert.notEqual(slot.mid, null);
+  const offer = only(socket, "offer").at(-1);
+  assert.deepEqual(offer.publications.map(({ source }) => source), ["camera"]);
+  assert.equal(pc.getTransceivers().filter(({ direction }) => direction === "stopped").length > 0, true);
+});
+
 test("the own entry follows what one does, and a raised hand survives a rejoin", async () => {
   const { room, world, socket, pc } = await join({ tracks: [{ track: new FakeTrack("audio"), source: "microphone" }] });
   pc.become("connected");
