@@ -21,6 +21,15 @@ pub(super) struct Negotiation {
     tracks: Vec<MemberTrack>,
 }
 
+impl Negotiation {
+    /// A track was muted since the offer was made, or no longer is.
+    pub(super) fn set_muted(&mut self, track: TrackId, muted: bool) {
+        if let Some(own) = self.tracks.iter_mut().find(|own| own.id == track) {
+            own.muted = muted;
+        }
+    }
+}
+
 impl Room {
     /// An `offer` request of a member that has joined. The description has been checked.
     pub(super) fn enqueue_offer(&mut self, member: MemberId, id: RequestId, offer: Description) {

@@ -114,6 +114,13 @@ impl Room {
             return self.refuse(member, id, ErrorCode::UnknownTrack, "no such track of one's own");
         };
         let changed = std::mem::replace(&mut own.muted, muted) != muted;
+        let (mid, source) = (own.mid.clone(), own.source);
+        // Offers that were made before say what held then.
+        entry.negotiation.iter_mut().for_each(|negotiation| negotiation.set_muted(track, muted));
+        let waiting = entry.offers.iter_mut().flat_map(|(_, offer)| &mut offer.publications);
+        for publication in waiting.filter(|one| one.mid == mid && one.source == source) {
+            publication.muted = muted;
+        }
         if changed {
             self.command(NodeCommand::SetMuted { room, track, muted });
         }

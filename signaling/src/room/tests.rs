@@ -205,6 +205,34 @@ fn tracks_that_the_node_refuses_are_not_published() {
 }
 
 #[test]
+fn muting_while_offers_are_under_way_is_not_undone_by_them() {
+    let mut world = World::new();
+    let joining = world.join(1, "ada", |join| join.offer = Some(offer(&[("0", Source::Microphone)])));
+    world.answer(&joining);
+    world.join(2, "ben", |_| {});
+    let track = TrackId(1);
+    let camera = [("0", Source::Microphone), ("1", Source::Camera)];
+    let first = world.ask(1, ClientRequest::Offer { offer: offer(&camera) });
+    world.ask(1, ClientRequest::Offer { offer: offer(&camera) });
+    let muted = world.ask(1, ClientRequest::Mute { track, muted: true });
+    assert_eq!(commands(&muted), [&NodeCommand::SetMuted { room: RoomId(7), track, muted: true }]);
+
+    let tells_muted = |outputs: &[Output]| {
+        events(outputs).iter().any(|(_, event)| matches!(event, ServerEvent::TrackMuted { .. }))
+    };
+    let second = world.answer(&first);
+    assert!(!tells_muted(&second));
+    let waiting = commands(&second).into_iter().find_map(|command| match command {
+        NodeCommand::Negotiate { publications, .. } => publications.first().map(|one| one.muted),
+        _ => None,
+    });
+    assert_eq!(waiting, Some(true), "the offer that waited says what holds by now");
+    assert!(!tells_muted(&world.answer(&second)));
+    let unmuted = world.ask(1, ClientRequest::Mute { track, muted: false });
+    assert_eq!(commands(&unmuted), [&NodeCommand::SetMuted { room: RoomId(7), track, muted: false }]);
+}
+
+#[test]
 fn the_same_identity_replaces_once_it_is_in() {
     let mut world = World::new();
     world.join(1, "ada", |_| {});
