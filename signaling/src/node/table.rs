@@ -35,12 +35,19 @@ struct Pending {
     since: Instant,
 }
 
+/// A transport that the node was told of.
+struct Placed {
+    room: RoomId,
+    /// Its latest `negotiate`: a `sync` that was asked for before says nothing about it.
+    since: CommandId,
+}
+
 struct Node {
     epoch: Epoch,
     generation: Generation,
     attached: bool,
     rooms: BTreeMap<RoomId, Mailbox>,
-    transports: HashMap<TransportId, RoomId>,
+    transports: HashMap<TransportId, Placed>,
     pending: BTreeMap<CommandId, Pending>,
     /// Commands that the link has not written yet.
     unwritten: VecDeque<CommandId>,
@@ -150,17 +157,17 @@ impl Table {
         if node.pending.len() >= PENDING && !is_end {
             return Err(ErrorCode::Overloaded);
         }
+        let id = CommandId(self.next_command);
+        self.next_command += 1;
         match &command {
             NodeCommand::Negotiate { transport, room, .. } => {
-                node.transports.insert(*transport, *room);
+                node.transports.insert(*transport, Placed { room: *room, since: id });
             }
             NodeCommand::CloseTransport { transport } => {
                 node.transports.remove(transport);
             }
             _ => {}
         }
-        let id = CommandId(self.next_command);
-        self.next_command += 1;
         node.pending.insert(id, Pending { to, command, since: Instant::now() });
         node.unwritten.push_back(id);
         Ok(())
@@ -170,7 +177,7 @@ impl Table {
         let _ = self.submit(name, Destination::Room(room, None), NodeCommand::CloseRoom { room });
         if let Some(node) = self.nodes.get_mut(name) {
             node.rooms.remove(&room);
-            node.transports.retain(|_, of| *of != room);
+            node.transports.retain(|_, placed| placed.room != room);
         }
     }
 
@@ -200,7 +207,7 @@ impl Table {
                             .map(|mailbox| (mailbox.clone(), Input::Done { ticket, result }));
                         delivery.into_iter().collect()
                     }
-                    (Destination::Hub, CommandResult::Synced { state }) => self.compare(name, &state),
+                    (Destination::Hub, CommandResult::Synced { state }) => self.compare(name, command, &state),
                     _ => Vec::new(),
                 }
             }
@@ -208,7 +215,7 @@ impl Table {
             | NodeEvent::Candidate { transport, .. }
             | NodeEvent::Slot { transport, .. } => {
                 let room = node.transports.get(&transport);
-                let mailbox = room.and_then(|room| node.rooms.get(room)).cloned();
+                let mailbox = room.and_then(|placed| node.rooms.get(&placed.room)).cloned();
                 if matches!(
                     &event,
                     NodeEvent::Transport { state: patchbay_protocol::TransportState::Failed { .. }, .. }
@@ -251,7 +258,7 @@ impl Table {
     }
 
     /// What the node holds against what it should hold: the first ends what nobody knows, and tells who is missing.
-    fn compare(&mut self, name: &NodeName, state: &NodeState) -> Vec<Delivery> {
+    fn compare(&mut self, name: &NodeName, sync: CommandId, state: &NodeState) -> Vec<Delivery> {
         let Some(node) = self.nodes.get_mut(name) else { return Vec::new() };
         let held: BTreeSet<TransportId> =
             state.transports.iter().map(|snapshot| snapshot.transport).collect();
@@ -267,8 +274,11 @@ impl Table {
         let mut missing: Vec<(TransportId, RoomId)> = node
             .transports
             .iter()
-            .filter(|(transport, _)| !held.contains(transport) && !on_the_way.contains(transport))
-            .map(|(transport, room)| (*transport, *room))
+            .filter(|(transport, placed)| {
+                // The snapshot may be older than the answer to an offer that came after the question.
+                placed.since < sync && !held.contains(*transport) && !on_the_way.contains(*transport)
+            })
+            .map(|(transport, placed)| (*transport, placed.room))
             .collect();
         missing.sort_unstable();
         let mut deliveries = Vec::new();
