@@ -49,11 +49,9 @@ impl KeyframeRequests {
         self.is_wanted_soon = false;
     }
 
-    /// Takes note of a change of path: what was asked before is likely lost.
+    /// Takes note of a change of path: what was asked before is likely lost, so it counts as little as if it had been
+    /// answered. It still counts: a peer that changes its path all the time must not make a publisher send keyframes only.
     pub(crate) fn restart(&mut self) {
-        if self.unanswered > 0 {
-            self.last = None;
-        }
         self.unanswered = 0;
     }
 
@@ -140,5 +138,17 @@ mod tests {
         assert!((12..=16).contains(&sent), "{sent} in 20 s");
         requests.restart();
         assert!(requests.poll(start + ms(20_000), RTT), "at once on a new path");
+    }
+
+    #[test]
+    fn changing_paths_all_the_time_makes_no_storm() {
+        let start = Instant::now();
+        let mut requests = KeyframeRequests::default();
+        let sent = (0..3_000).filter(|at| {
+            requests.restart();
+            requests.want_soon();
+            requests.poll(start + ms(*at), RTT)
+        });
+        assert_eq!(sent.count(), 20);
     }
 }
