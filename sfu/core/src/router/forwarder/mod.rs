@@ -231,10 +231,18 @@ impl Forwarder {
             if !packet.descriptor.is_start || !packet.is_newest || packet.payload.is_empty() {
                 return Verdict::Drop(DropReason::Waiting);
             }
-            return match self.current.take() {
-                Some(feed) => self.switch(now, feed, packet),
-                None => Verdict::Drop(DropReason::Waiting),
-            };
+            let Some(feed) = self.current.take() else { return Verdict::Drop(DropReason::Waiting) };
+            let waiting = self.pending.take();
+            let verdict = self.switch(now, feed, packet);
+            if waiting.is_some() {
+                // What waited before goes on doing so. If the packet came too early for a place, its feed stays until then
+                // and its next packet is tried.
+                if let Some(early) = std::mem::replace(&mut self.pending, waiting) {
+                    self.current = Some(early);
+                    self.is_ending = false;
+                }
+            }
+            return verdict;
         }
         if packet.payload.is_empty() && self.sequence.skip(packet.meta.sequence) {
             return Verdict::Drop(DropReason::Padding);
