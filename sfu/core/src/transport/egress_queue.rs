@@ -103,12 +103,19 @@ impl EgressQueue {
     /// [`DropReason::QueueFull`].
     pub fn push_control(&mut self, path: Path, datagram: &[u8]) -> Result<(), DropReason> {
         if self.control.is_empty() {
+            self.control.clear();
             self.control_paths.clear();
         }
-        self.control.push(MAX_CONTROL_DATAGRAMS, MAX_CONTROL_BYTES, |bytes| {
+        let handed_out = self.control.next;
+        let result = self.control.push(MAX_CONTROL_DATAGRAMS, MAX_CONTROL_BYTES, |bytes| {
             bytes.extend_from_slice(datagram);
             Ok(())
-        })?;
+        });
+        if self.control.next < handed_out {
+            // The lane gave up the room of what was handed out.
+            self.control_paths.drain(..handed_out.min(self.control_paths.len()));
+        }
+        result?;
         self.control_paths.push(path);
         Ok(())
     }
@@ -313,6 +320,21 @@ mod tests {
         assert!(queue.push_control(path(1), &[0; 100]).is_ok());
         assert_eq!(queue.push_control(path(1), &[0; MAX_PACKET_BYTES + 1]), Err(DropReason::Unwritable));
         assert_eq!(queue.push_control(path(1), &[]), Err(DropReason::Unwritable));
+    }
+
+    #[test]
+    fn datagrams_keep_their_paths_in_a_queue_that_never_empties() {
+        let now = Instant::now();
+        let mut queue = EgressQueue::default();
+        let mut next = 0;
+        for number in 0..3 * MAX_CONTROL_DATAGRAMS as u16 {
+            queue.push_control(path(number), &number.to_be_bytes()).unwrap();
+            if number >= 10 {
+                let transmit = queue.poll_transmit(now, None).unwrap();
+                assert_eq!((transmit.path, transmit.contents), (path(next), &next.to_be_bytes()[..]));
+                next += 1;
+            }
+        }
     }
 
     #[test]
