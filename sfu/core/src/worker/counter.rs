@@ -10,6 +10,8 @@ pub(super) struct Counters {
     pub(super) datagrams_in: u64,
     /// Datagrams from addresses that belong to no transport and that are no STUN request for one.
     pub(super) unknown_source: u64,
+    /// Events that found too many others waiting.
+    pub(super) events_dropped: u64,
     /// Authenticated paths that found the table full.
     pub(super) paths_refused: u64,
     transports: TransportStats,
@@ -35,6 +37,7 @@ impl Counters {
             ("datagrams_in", self.datagrams_in),
             ("datagrams_out", transports.datagrams_out),
             ("dropped_unknown_source", self.unknown_source),
+            ("events_dropped", self.events_dropped),
             ("paths_refused", self.paths_refused),
             ("rtcp_in", transports.rtcp_in),
             ("rtcp_out", transports.rtcp_out),

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use patchbay_protocol::node::{NodeEvent, NodeState, RoomState, TransportSnapshot};
-use patchbay_protocol::{RoomId, TransportId, TransportState};
+use patchbay_protocol::{RoomId, Step, TransportId, TransportState};
 use patchbay_sdp::{Candidate, CandidateTransport, TcpType};
 use patchbay_wire::srtp::SrtpProfile;
 use rtc_crypto::RTCCryptoProvider;
@@ -30,6 +30,10 @@ use crate::random::{Random, worker_of_ufrag};
 use crate::router::{Router, RouterEvent};
 use crate::transport::{ChannelInfo, Identity, MessageKind, Received, TransportEvent, claimed_ufrag};
 use crate::{DataMessage, Path, Protocol, Transmit, TransportKey};
+
+/// Events that wait for their owner. Past it, those that the next of their kind makes up for are dropped and counted; the ends of
+/// transports are kept, as there can be no more of them than there are transports.
+const MAX_EVENTS: usize = 65_536;
 
 /// What a worker is told at its start.
 pub struct WorkerConfig {
@@ -122,7 +126,9 @@ impl Worker {
         };
         let Some(member) = self.members.get_mut(key) else { return };
         let room = member.room;
-        match member.transport.handle_datagram(now, path, datagram) {
+        let received = member.transport.handle_datagram(now, path, datagram);
+        let has_event = member.transport.has_event();
+        match received {
             Received::Rtp { len, .. } => {
                 let (Some(packet), Some(room)) = (datagram.get(..len), self.rooms.get_mut(room)) else { return };
                 room.router.handle_rtp(now, key, packet, &mut self.members);
@@ -132,9 +138,10 @@ impl Worker {
                 room.router.handle_rtcp(now, key, compound, &mut self.members);
             }
             Received::Consumed => return self.after_transport(now, key),
-            Received::Dropped(_) => return,
+            Received::Dropped(_) if !has_event => return,
+            Received::Dropped(_) => {}
         }
-        self.after_router(room);
+        if has_event { self.after_transport(now, key) } else { self.after_router(room) }
     }
 
     /// Whether a peer has authenticated itself on this path.
@@ -220,7 +227,7 @@ impl Worker {
                     room: room.id,
                     participant: member.participant,
                     connected: member.is_connected,
-                    publications: member.negotiation.publications.clone(),
+                    publications: room.router.publications(key),
                     slots: room.router.slots(key),
                 })
             })
@@ -253,12 +260,25 @@ impl Worker {
         while let Some(event) = self.members.get_mut(key).and_then(|member| member.transport.poll_event()) {
             self.handle_transport_event(now, key, event);
         }
+        self.tell_steps(key);
         let Some(member) = self.members.get(key) else { return };
         self.timers.arm(Due::Transport(key.0), member.transport.deadline());
         self.after_router(member.room);
     }
 
+    /// Tells what is new on a transport's way to media.
+    fn tell_steps(&mut self, key: TransportKey) {
+        let Some(member) = self.members.get_mut(key) else { return };
+        let steps = member.transport.take_steps();
+        if !steps.is_empty() {
+            self.events.push_back(NodeEvent::Timeline { transport: member.id, steps });
+        }
+    }
+
     fn handle_transport_event(&mut self, now: Instant, key: TransportKey, event: TransportEvent) {
+        if let (Some(step), Some(member)) = (step_of(&event), self.members.get_mut(key)) {
+            member.transport.note(now, step);
+        }
         match event {
             TransportEvent::AddressBound(path) => self.bind(path, key),
             TransportEvent::AddressUnbound(path) => self.unbind(path, key),
@@ -349,7 +369,11 @@ impl Worker {
                 RouterEvent::SlotChanged { transport, mid, state } => NodeEvent::Slot { transport, mid, state },
                 RouterEvent::Speakers(speakers) => NodeEvent::Speakers { room: room.id, speakers },
             };
-            self.events.push_back(event);
+            if self.events.len() < MAX_EVENTS {
+                self.events.push_back(event);
+            } else {
+                self.counters.events_dropped += 1;
+            }
         }
         if let Ok(router) = u32::try_from(index) {
             self.timers.arm(Due::Router(router), room.router.deadline());
@@ -394,6 +418,22 @@ impl Worker {
             self.timers.disarm(Due::Router(router));
         }
     }
+}
+
+/// What of an event belongs in the timeline.
+fn step_of(event: &TransportEvent) -> Option<Step> {
+    Some(match event {
+        TransportEvent::AddressBound(path) => {
+            Step::Path { from: path.remote.to_string(), tcp: path.protocol == Protocol::Tcp }
+        }
+        TransportEvent::Connected { srtp_profile } => {
+            Step::DtlsDone { srtp_profile: srtp_profile.map_or("none", SrtpProfile::name).to_owned() }
+        }
+        TransportEvent::PathChanged(path) => Step::PathChanged { to: path.remote.to_string() },
+        TransportEvent::Failed(reason) => Step::Failed { reason: reason.code(), words: reason.to_string() },
+        TransportEvent::Closed => Step::Closed {},
+        _ => return None,
+    })
 }
 
 /// They come after those for UDP, with a lower priority: where UDP works, it is better.
