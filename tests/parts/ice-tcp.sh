@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Media over TCP where no UDP passes: on the media port, on 443 beside HTTPS, on a node's own 443; hostile connections
 # installs: tools node browsers net
-# figures: tcp_first_frame_chromium_ms tcp_443_first_frame_chromium_ms udp_to_tcp_chromium_s tcp_first_frame_firefox_ms
+# figures: tcp_first_frame_headless_ms tcp_first_frame_chromium_ms tcp_443_first_frame_chromium_ms udp_to_tcp_chromium_s tcp_first_frame_firefox_ms
 source tests/lib/report.sh
 step 'build' cargo build --quiet --package patchbay --package patchbay-peer
 step 'paths that are connections' cargo test --package patchbay-sfu-core --quiet --test transport -- tcp::
 step 'calls, strangers, broken and slow connections' cargo test --package patchbay-sfu --quiet --lib --test ice_tcp -- --test-threads 2
 step 'telling what comes in by the door of HTTP' cargo test --package patchbay-signaling --quiet --lib -- door::
+export PATCHBAY_PREBUILT=1
+step 'headless peers' cargo test --package patchbay-e2e --quiet -- --nocapture --test-threads 1 a_call_without_udp
 step 'browsers' node --test --test-concurrency=1 --test-reporter=spec tests/browser/tcp/*.test.js

@@ -8,6 +8,7 @@ mod join;
 mod leave;
 mod path;
 mod speakers;
+mod tcp;
 mod wire;
 
 macro_rules! in_both_modes {
@@ -44,6 +45,7 @@ in_both_modes! {
     data::what_is_sent_under_a_label_reaches_whoever_opened_it,
     path::ice_restart_keeps_tracks_and_slots,
     path::video_goes_on_through_loss,
+    tcp::a_call_without_udp,
     hostile::garbage_from_strangers_does_nothing,
     hostile::a_client_hello_from_elsewhere_does_not_disturb_a_handshake,
     hostile::replayed_packets_are_not_forwarded,
