@@ -5,8 +5,9 @@ import { mkdirSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { launch } from '../browser/lib/browser.js';
 import { join } from '../browser/lib/participant.js';
+import { program, start } from '../browser/lib/server.js';
 import { figure, until } from '../browser/lib/until.js';
-import { TRANSPORTS, TURN, URL, open } from './world.js';
+import { CLIENT, PORT, SFU, TRANSPORTS, TURN, URL, open } from './world.js';
 
 /** Frames and samples that must be decoded once media flows: five seconds of it. */
 const ENOUGH = { frames: 75, samples: 200_000 };
@@ -14,6 +15,8 @@ let world, browser, old;
 
 before(async () => {
   world = await open('relay', ['--turn-ttl', '60s']);
+  // Who goes to the SFU without the relay gets nowhere.
+  for (const [at, family] of ['ip', 'ip6'].entries()) world.network.block('b', `${family} saddr ${CLIENT[at]} ${family} daddr ${SFU[at]} udp dport ${PORT.server}`);
   const home = world.file('home');
   trust(home);
   browser = await launch('chromium', {
@@ -110,6 +113,17 @@ for (const [name, { url, protocol }] of Object.entries(TRANSPORTS)) {
     }
   });
 }
+
+test('headless peers: media flows through the relay', { timeout: 60_000 }, async () => {
+  // The webrtc crate asks for mDNS, which needs a route.
+  world.run('a', 'ip', 'route', 'add', '224.0.0.0/4', 'dev', 'pbrelaya');
+  const peer = (name, ...args) => start(`peer-${name}`, ...world.command('a', program('patchbay-peer'), '--server', URL, '--room', 'headless',
+    '--identity', name, '--bind', CLIENT[0], '--relay', ...args));
+  const publisher = peer('publisher', '--video', 'ball', '--audio', 'tone', '--duration', '0');
+  const player = peer('player', '--video-slot', 'participant:1', '--duration', '8', '--expect-frames', '30');
+  assert.equal(await player.ended, 0, 'frames arrived');
+  await publisher.stop();
+});
 
 test('a call that outlives its credentials gets new ones, and restarts ICE with them', { timeout: 150_000 }, async () => {
   const { ada, first } = old;

@@ -166,6 +166,8 @@ pub struct PeerConfig {
     pub bind: IpAddr,
     /// Sends media over TCP alone (RFC 6544), as behind a firewall that lets no UDP through.
     pub over_tcp: bool,
+    /// Sends media through the server's TURN servers alone. The webrtc crate speaks TURN over UDP only.
+    pub relay: bool,
     /// Sends media here instead of to the server's own candidates, such as to a relay that loses or records datagrams.
     pub through: Option<SocketAddr>,
     /// How long to wait for a reply or the transport.
@@ -189,6 +191,7 @@ impl PeerConfig {
             whep_source: None,
             bind: IpAddr::from([127, 0, 0, 1]),
             over_tcp: false,
+            relay: false,
             through: None,
             patience: Duration::from_secs(20),
         }

@@ -77,6 +77,9 @@ struct Arguments {
     /// Send media over TCP alone, as behind a firewall that lets no UDP through.
     #[arg(long)]
     tcp: bool,
+    /// Send media through the server's TURN servers alone.
+    #[arg(long, conflicts_with = "tcp")]
+    relay: bool,
     /// How long to stay, in seconds; 0 means until interrupted.
     #[arg(long, default_value_t = 10.0, value_name = "SECONDS")]
     duration: f64,
@@ -197,6 +200,7 @@ fn config(arguments: &Arguments, number: usize) -> Result<PeerConfig, String> {
     config.token.clone_from(&arguments.token);
     config.bind = arguments.bind;
     config.over_tcp = arguments.tcp;
+    config.relay = arguments.relay;
     if arguments.whip {
         config.way = Way::Whip;
     }

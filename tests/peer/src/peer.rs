@@ -13,8 +13,8 @@ use rtc::rtp_transceiver::rtp_sender::RtpCodecKind;
 use tokio::sync::{mpsc, watch};
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::peer_connection::{
-    PeerConnection, RTCConfigurationBuilder, RTCIceCandidateInit, RTCIceServer, RTCSessionDescription,
-    StatsSelector,
+    PeerConnection, RTCConfigurationBuilder, RTCIceCandidateInit, RTCIceServer, RTCIceTransportPolicy,
+    RTCSessionDescription, StatsSelector,
 };
 use webrtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit, RtpTransceiver};
 
@@ -177,7 +177,12 @@ impl Peer {
             })
             .collect();
         if !ice_servers.is_empty() {
-            let configuration = RTCConfigurationBuilder::new().with_ice_servers(ice_servers).build();
+            let policy =
+                if self.config.relay { RTCIceTransportPolicy::Relay } else { RTCIceTransportPolicy::All };
+            let configuration = RTCConfigurationBuilder::new()
+                .with_ice_servers(ice_servers)
+                .with_ice_transport_policy(policy)
+                .build();
             self.connection.set_configuration(configuration).await?;
         }
         tokio::spawn(follow_events(events, Arc::clone(&self.ledger)));
