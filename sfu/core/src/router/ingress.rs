@@ -175,19 +175,20 @@ impl Router {
     ) -> Option<TrackKey> {
         match self.members.get(member)?.bindings.find(header.ssrc) {
             Some(Binding::Track(track)) => Some(track),
-            Some(Binding::Ignored) => None,
-            None => self.bind(now, member, header, packet),
+            Some(Binding::Former) => self.bind(now, member, header, packet, false),
+            None => self.bind(now, member, header, packet, true),
         }
     }
 
-    /// Finds the track of an SSRC at first sight: by the offer, by the mid extension, or because only one track of the
-    /// transport has the payload type.
+    /// Finds the track of an SSRC at first sight: by the mid extension, by the offer, or, if neither says anything and it may
+    /// be guessed, because only one track of the transport has the payload type.
     fn bind(
         &mut self,
         now: Instant,
         member: MemberKey,
         header: &RtpHeader,
         packet: &[u8],
+        may_guess: bool,
     ) -> Option<TrackKey> {
         let member = self.members.get_mut(member)?;
         let tracks =
@@ -197,15 +198,15 @@ impl Router {
                 || track.payload_of_rtx(header.payload_type).is_some()
         };
         let is_declared = |track: &Track| track.declared.contains(&header.ssrc);
-        let is_named = |track: &Track| {
-            let value = track.extensions.mid.and_then(|id| header.extensions(packet).find(id));
-            value == Some(track.mid.as_str().as_bytes())
-        };
+        let mid = |track: &Track| track.extensions.mid.and_then(|id| header.extensions(packet).find(id));
+        let is_named = |track: &Track| mid(track) == Some(track.mid.as_str().as_bytes());
         let named =
             tracks().find(|(_, track)| is_named(track)).or_else(|| tracks().find(|(_, t)| is_declared(t)));
         let mut fitting = tracks().filter(|(_, track)| has_payload(track));
         let (key, track) = match named {
             Some(found) => found,
+            // What says which section it is of, and is of none that is published, is nobody's.
+            None if !may_guess || tracks().any(|(_, track)| mid(track).is_some()) => return None,
             None => fitting.next().filter(|_| fitting.next().is_none())?,
         };
         if !has_payload(track) {
@@ -220,7 +221,7 @@ impl Router {
             return None;
         }
         if let Some(replaced) = replaced {
-            member.bindings.bind(replaced, Binding::Ignored);
+            member.bindings.bind(replaced, Binding::Former);
         }
         member.bindings.bind(header.ssrc, Binding::Track(key)).then_some(key)
     }
@@ -229,7 +230,7 @@ impl Router {
     pub(super) fn media_of(&self, member: MemberKey, ssrc: Ssrc) -> Option<TrackKey> {
         match self.members.get(member)?.bindings.find(ssrc)? {
             Binding::Track(key) => self.tracks.get(key).filter(|track| track.ssrc == Some(ssrc)).map(|_| key),
-            Binding::Ignored => None,
+            Binding::Former => None,
         }
     }
 }

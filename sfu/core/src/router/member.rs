@@ -84,8 +84,9 @@ impl Member {
 pub(crate) enum Binding {
     /// The track's media, or its retransmissions: the payload type tells which.
     Track(TrackKey),
-    /// An encoding that is not taken, or a stream that was replaced.
-    Ignored,
+    /// It was a track's that is gone, or that has another stream now. It may be named or declared again, but is not guessed
+    /// to be another's: a peer goes on sending what it has just unpublished until it has its answer.
+    Former,
 }
 
 /// SSRCs of one transport. Bound at first sight, as browsers stop naming the section once they know they were understood.
@@ -110,20 +111,24 @@ impl Bindings {
                     entry.1 = binding;
                 }
             }
-            Err(_) if self.known.len() >= MAX_BINDINGS => return false,
-            Err(at) => self.known.insert(at, (ssrc, binding)),
+            Err(_) => {
+                if self.known.len() >= MAX_BINDINGS {
+                    let former = self.known.iter().position(|(_, known)| *known == Binding::Former);
+                    let Some(former) = former else { return false };
+                    self.known.remove(former);
+                }
+                let at = self.known.partition_point(|(known, _)| *known < ssrc);
+                self.known.insert(at, (ssrc, binding));
+            }
         }
         true
     }
 
-    /// Forgets what stands for a track.
+    /// A track is gone, and nothing stands for it any more.
     pub(crate) fn remove(&mut self, track: TrackKey) {
-        self.known.retain(|(_, binding)| *binding != Binding::Track(track));
-    }
-
-    /// Forgets what is ignored, so that it is looked at again after a renegotiation.
-    pub(crate) fn reconsider(&mut self) {
-        self.known.retain(|(_, binding)| *binding != Binding::Ignored);
+        for (_, binding) in self.known.iter_mut().filter(|(_, binding)| *binding == Binding::Track(track)) {
+            *binding = Binding::Former;
+        }
     }
 }
 
@@ -151,12 +156,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bindings_are_bounded() {
+    fn bindings_are_bounded_and_former_ones_make_room() {
+        let mut tracks = crate::router::key::Table::<TrackKey, ()>::new();
+        let (gone, other) = (tracks.insert(()), tracks.insert(()));
         let mut bindings = Bindings::default();
-        let bound = (0..1_000).filter(|n| bindings.bind(Ssrc(n * 7919 % 1_000), Binding::Ignored)).count();
+        let bound =
+            (0..1_000).filter(|n| bindings.bind(Ssrc(n * 7919 % 1_000), Binding::Track(gone))).count();
         assert_eq!(bound, MAX_BINDINGS);
-        assert!(bindings.bind(Ssrc(0), Binding::Ignored), "known already");
-        bindings.reconsider();
-        assert_eq!(bindings.find(Ssrc(0)), None);
+        assert!(bindings.bind(Ssrc(0), Binding::Track(gone)), "known already");
+        assert!(!bindings.bind(Ssrc(5_000), Binding::Track(other)));
+        bindings.remove(gone);
+        assert_eq!(bindings.find(Ssrc(0)), Some(Binding::Former));
+        let bound = (5_000..6_000).filter(|n| bindings.bind(Ssrc(*n), Binding::Track(other))).count();
+        assert_eq!(bound, MAX_BINDINGS);
+        assert_eq!(bindings.find(Ssrc(5_000)), Some(Binding::Track(other)));
     }
 }

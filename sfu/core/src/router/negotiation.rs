@@ -31,7 +31,6 @@ impl Router {
         self.apply_tracks(key, sections, publications);
         self.apply_slots(key, sections, slots);
         if let Some(member) = self.members.get_mut(key) {
-            member.bindings.reconsider();
             member.takes_reduced_size = sections
                 .iter()
                 .filter(|section| !section.codecs.is_empty())

@@ -306,7 +306,10 @@ impl Stream {
             csrc: None,
         };
         let level = self.level.unwrap_or_default();
-        let mut elements: Vec<(ExtensionId, &[u8])> = vec![(ExtensionId(1), self.mid.as_bytes())];
+        let mut elements: Vec<(ExtensionId, &[u8])> = Vec::new();
+        if !self.mid.is_empty() {
+            elements.push((ExtensionId(1), self.mid.as_bytes()));
+        }
         if self.level.is_some() {
             elements.push((ExtensionId(LEVEL_ID), std::slice::from_ref(&level)));
         }

@@ -41,6 +41,37 @@ fn what_one_member_sends_touches_no_other_members_tracks() {
 }
 
 #[test]
+fn what_was_unpublished_is_not_taken_for_what_is_left() {
+    let mut room = Harness::new();
+    let both = [publish("v", Source::Camera), publish("s", Source::Screen)];
+    let publications = room.join(1, &both);
+    room.join(2, &[slot("sv", Source::Camera)]);
+    room.show(2, "sv", 1, Source::Screen);
+    let mut camera = Stream::video(1);
+    let mut screen = Stream { mid: "s", ..Stream::video(1).with_ssrc(77) };
+    room.frame(&mut camera, true, 1);
+    room.frame(&mut screen, true, 1);
+    room.negotiate(1, &both, &publications[1..], &[]);
+    // The screen stands still, and the camera goes on until the publisher has its answer; with its mid or without.
+    room.wait(2_000);
+    room.taken();
+    for mid in ["v", ""] {
+        camera.mid = mid;
+        room.frame(&mut camera, true, 1);
+        assert!(room.taken().is_empty());
+    }
+    room.frame(&mut screen, false, 1);
+    assert_eq!(room.slot(2, "sv").len(), 1);
+    // Published again, the same stream is known by its mid.
+    room.negotiate(1, &both, &publications, &[]);
+    room.show(2, "sv", 1, Source::Camera);
+    room.taken();
+    camera.mid = "v";
+    room.frame(&mut camera, true, 1);
+    assert_eq!(room.slot(2, "sv").len(), 1);
+}
+
+#[test]
 fn random_bytes_and_damaged_packets_do_no_harm() {
     let mut room = Harness::new();
     let sections =
