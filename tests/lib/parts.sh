@@ -17,6 +17,22 @@ list_parts() {
     printf '%-10s %s\n' room "${ROOM_PARTS[*]}" network "${NETWORK_PARTS[*]}" all "${ALL_PARTS[*]}"
 }
 
+# Fails if a part is in no list, and so would never run.
+all_listed() {
+    local file part failed=0
+    for file in tests/parts/*.sh; do
+        part=$(basename "$file" .sh)
+        case " ${ALL_PARTS[*]} ${LONG_PARTS[*]} " in
+            *" $part "*) ;;
+            *)
+                printf '%s is in no list of tests/lib/parts.sh\n' "$file"
+                failed=1
+                ;;
+        esac
+    done
+    return "$failed"
+}
+
 expand_parts() {
     local name
     for name in "$@"; do

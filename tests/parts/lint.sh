@@ -2,7 +2,9 @@
 # Formatting, clippy without warnings, documentation, licences and sources of dependencies
 # installs: tools deny
 source tests/lib/report.sh
+source tests/lib/parts.sh
 PATH="$PWD/tests/.provision/deny/bin:$PATH"
+step 'every part is listed' all_listed
 step 'formatting' cargo fmt --all --check
 step 'clippy' cargo clippy --workspace --all-targets --quiet -- -D warnings
 step 'documentation' env RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --quiet
