@@ -35,7 +35,7 @@ pub(crate) use intake::serve_shared;
 pub(crate) use listener::listen;
 
 /// Tokens from here on are ours: first the listeners, then the connections.
-const FIRST_TOKEN: usize = 1 << 32;
+const FIRST_TOKEN: usize = 1 << 16;
 const FIRST_CONNECTION_TOKEN: usize = FIRST_TOKEN + 256;
 /// Connections accepted in one turn.
 const ACCEPT_BUDGET: usize = 32;

@@ -5,6 +5,7 @@
 //! where to go. Media that comes in here because the client's network lets nothing else through (RFC 6544) is handed to
 //! an SFU node in the same process, if there is one that takes it.
 
+mod crowd;
 mod first_bytes;
 mod ice_tcp;
 mod redirect;
@@ -15,13 +16,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::serve::Listener;
+use axum::extract::connect_info::Connected;
+use axum::serve::{IncomingStream, Listener};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tracing::debug;
 
+use self::crowd::Crowd;
 use self::first_bytes::{ENOUGH, FirstBytes, classify_first_bytes};
 pub use self::ice_tcp::IceTcpTaker;
 pub(crate) use self::stream::Stream;
@@ -29,25 +32,32 @@ use crate::tls::Tls;
 
 /// How long somebody may take from the first byte to the end of the handshake.
 const GREETING: Duration = Duration::from_secs(10);
-/// Handshakes at a time. Each holds about 20 KB; over it, connections are closed at once.
-const GREETINGS: usize = 4_096;
 /// Streams that wait for the server to take them.
 const WAITING: usize = 64;
+
+/// Whose connection a request came on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Visitor(pub(crate) SocketAddr);
+
+impl Connected<IncomingStream<'_, Door>> for Visitor {
+    fn connect_info(stream: IncomingStream<'_, Door>) -> Self {
+        Self(*stream.remote_addr())
+    }
+}
 
 /// A listening socket, with TLS or without.
 pub(crate) struct Door {
     listener: TcpListener,
     tls: Option<Arc<Tls>>,
     ice_tcp: Option<IceTcpTaker>,
-    greetings: Arc<Semaphore>,
+    greetings: Crowd,
     ready: (mpsc::Sender<(Stream, SocketAddr)>, mpsc::Receiver<(Stream, SocketAddr)>),
 }
 
 impl Door {
     /// `ice_tcp` takes the connections that turn out to carry media.
     pub(crate) fn new(listener: TcpListener, tls: Option<Arc<Tls>>, ice_tcp: Option<IceTcpTaker>) -> Self {
-        let greetings = Arc::new(Semaphore::new(GREETINGS));
-        Self { listener, tls, ice_tcp, greetings, ready: mpsc::channel(WAITING) }
+        Self { listener, tls, ice_tcp, greetings: Crowd::default(), ready: mpsc::channel(WAITING) }
     }
 }
 
@@ -68,12 +78,12 @@ impl Listener for Door {
                         return (Stream::Plain(socket), from);
                     }
                     let (tls, ice_tcp) = (self.tls.clone(), self.ice_tcp.clone());
-                    let Ok(permit) = self.greetings.clone().try_acquire_owned() else { continue };
+                    let Some(place) = self.greetings.enter(from.ip()) else { continue };
                     let ready = self.ready.0.clone();
                     tokio::spawn(async move {
                         match timeout(GREETING, greet(socket, tls.as_deref(), ice_tcp.as_ref())).await {
                             Ok(Ok(Some(stream))) => {
-                                drop(permit);
+                                drop(place);
                                 let _ = ready.send((stream, from)).await;
                             }
                             Ok(Ok(None)) => {}

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use patchbay_protocol::{Claims, Grants, RoomName};
-use patchbay_signaling::{Config, Keys, NodeHub, Server};
+use patchbay_signaling::{Config, IceTcpTaker, Keys, NodeHub, Server};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -35,7 +35,19 @@ impl TestServer {
     pub(crate) async fn start(adjust: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::new("127.0.0.1:0".parse().unwrap());
         adjust(&mut config);
-        let server = Server::bind(config).await.unwrap();
+        Self::run(Server::bind(config).await.unwrap())
+    }
+
+    /// The same, with somebody who takes connections that carry media.
+    pub(crate) async fn with_ice_tcp(adjust: impl FnOnce(&mut Config), taker: IceTcpTaker) -> Self {
+        let mut config = Config::new("127.0.0.1:0".parse().unwrap());
+        adjust(&mut config);
+        let mut server = Server::bind(config).await.unwrap();
+        server.take_ice_tcp(taker);
+        Self::run(server)
+    }
+
+    fn run(server: Server) -> Self {
         let (stop, stopped) = oneshot::channel::<()>();
         let (address, hub) = (server.local_addr(), server.nodes());
         let task = tokio::spawn(server.serve(async move {
