@@ -150,12 +150,19 @@ def serve(request, connections):
         found, transaction, length = Connection(request).ask(BINDING)
         return {"mapped": read_address(found[MAPPED], transaction), "bytes": length}
     if what == "allocate":
-        connection = Connection(request)
         protocol = 17 if request.get("relay", "udp") == "udp" else 6
         wanted = [attribute(RELAY, bytes([protocol, 0, 0, 0]))]
         if "family" in request:
             wanted.append(attribute(FAMILY, bytes([1 if request["family"] == 4 else 2, 0, 0, 0])))
-        found, transaction, _ = connection.ask(ALLOCATE, lambda _: wanted)
+        while True:
+            connection = Connection(request)
+            try:
+                found, transaction, _ = connection.ask(ALLOCATE, lambda _: wanted)
+                break
+            except Refused as refused:
+                # The port was somebody else's a moment ago; RFC 8656 §7.4 says to take another.
+                if refused.code != 437:
+                    raise
         connections.append(connection)
         return {
             "allocation": len(connections) - 1,

@@ -182,6 +182,17 @@ test('transports: UDP, TCP and TLS on 5349 and 443; TLS holds up', async () => {
   }
 });
 
+test('a renewed certificate is taken on without a restart', async () => {
+  await withClient(async ({ allocate }) => {
+    const way = { server: [TURN[0], 443], transport: 'tls', ca: world.file('ca.pem') };
+    const old = readFileSync(world.file('ca.pem'));
+    writeFileSync(world.file('old.pem'), old);
+    world.renewCertificate();
+    await until(10_000, 'the new certificate', async () => (await allocate(credential({ session: 'renewed' }), way)).error === undefined);
+    assert.equal((await allocate(credential(), { ...way, ca: world.file('old.pem') })).error, 'tls');
+  });
+});
+
 test('nothing else listens, and STUN answers little more than it is asked', async () => {
   await idle();
   const sockets = world.sockets();

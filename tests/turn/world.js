@@ -50,6 +50,8 @@ export async function open(name, more = []) {
   const world = {
     network, file, command, run,
     secret: '',
+    /** Puts another certificate of another authority in place, and tells coturn. */
+    renewCertificate: () => {},
     /** A client with its sockets on side a; see client.py. */
     client: () => turnClient(command('a', 'python3', join(ROOT, 'tests/turn/client.py'))),
     /** Something that answers datagrams at an address of side b. */
@@ -77,7 +79,12 @@ export async function open(name, more = []) {
     ]);
     world.secret = readFileSync(file('turn-secret'), 'utf8').trim();
     run('b', 'nft', '-f', file('firewall.nft'));
-    running.push(await startCoturn(world, name));
+    const coturn = await startCoturn(world, name);
+    running.push(coturn);
+    world.renewCertificate = () => {
+      certify(directory);
+      coturn.child.kill('SIGUSR2');
+    };
     running.push(await startServer(world, name, more));
   } catch (error) {
     await world.close();
