@@ -6,7 +6,7 @@
 //! 2. outputs: datagrams to the sockets, events to the dispatcher;
 //! 3. one batch of datagrams from a socket, or one read from a connection;
 //! 4. one message from the mailbox;
-//! 5. sleep until a socket, the mailbox or a deadline wants something.
+//! 5. sleep until a socket, the mailbox or a deadline wants something; with more to do, only look what sockets want.
 //!
 //! Outputs are flushed once per received batch, so that a publisher's frame leaves as one run per subscriber. A packet
 //! never waits for company beyond its own batch. So that a flood of datagrams cannot starve the mailbox, a message is
@@ -126,12 +126,12 @@ impl EventLoop {
             return true;
         }
         let has_more = std::mem::take(&mut self.batches_in_a_row) >= RECEIVE_BUDGET;
-        if self.take_message(now) {
-            return !self.is_stopping;
+        let has_message = self.take_message(now);
+        if self.is_stopping {
+            return false;
         }
-        if !has_more {
-            self.sleep(now);
-        }
+        // With work left it only looks: a flood on one socket, or a mailbox full of joins, must hide no other socket.
+        self.sleep(now, !has_more && !has_message);
         true
     }
 
@@ -232,11 +232,15 @@ impl EventLoop {
         true
     }
 
-    fn sleep(&mut self, now: Instant) {
+    /// Hears from the poll what sockets want; waits for something to do if it may.
+    fn sleep(&mut self, now: Instant, may_wait: bool) {
         let deadline = [self.core.deadline(), self.tcp.deadline()].into_iter().flatten().min();
         let mut timeout = deadline.map(|deadline| deadline.saturating_duration_since(now));
         if self.is_congested {
             timeout = Some(timeout.map_or(CONGESTED_RETRY, |t| t.min(CONGESTED_RETRY)));
+        }
+        if !may_wait {
+            timeout = Some(Duration::ZERO);
         }
         match self.poll.poll(&mut self.events, timeout) {
             Ok(()) => {}
@@ -248,7 +252,7 @@ impl EventLoop {
                 return;
             }
         }
-        self.counters.wakeups += 1;
+        self.counters.wakeups += u64::from(may_wait);
         for event in &self.events {
             let Token(index) = event.token();
             if event.token() == MAILBOX_TOKEN {
