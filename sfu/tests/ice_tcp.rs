@@ -1,7 +1,7 @@
 //! Media over TCP (RFC 6544) through a whole node: real peers and hostile strangers over real sockets.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 use patchbay_protocol::node::{Command, CommandResult, NodeCommand, NodeEvent, Publication, Slot};
@@ -355,6 +355,19 @@ async fn a_call_over_tcp_alone_and_mixed_with_udp() {
     connect(&mut call, 2, Wire::udp(), Wire::tcp(port)).await;
     connect(&mut call, 3, Wire::tcp(port), Wire::udp()).await;
     assert_eq!(call.counter("tcp_authenticated_total", 4).await, 4);
+    call.node.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn over_ipv6_too() {
+    let Ok(loopback) = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)) else {
+        return eprintln!("this machine has no IPv6");
+    };
+    drop(loopback);
+    let mut call = Call::start(NodeConfig { bind: vec![Ipv6Addr::LOCALHOST.into()], ..config(1) });
+    let port = call.node.tcp_candidates()[0];
+    assert!(port.is_ipv6());
+    connect(&mut call, 1, Wire::tcp(port), Wire::tcp(port)).await;
     call.node.shutdown().await;
 }
 

@@ -7,14 +7,9 @@ use mio::net::TcpStream;
 use patchbay_sfu_core::Path;
 
 use super::counter::TcpCounters;
-use super::frame::{Frame, PREFIX_BYTES, first_frame, push_frame};
+use super::deframer::{Deframer, Violation};
+use super::frame::{PREFIX_BYTES, push_frame};
 
-/// A stranger has only a connectivity check to bring.
-pub(super) const MAX_STRANGER_FRAME_BYTES: usize = 2 * 1024;
-/// Browsers send nothing longer than a datagram.
-const MAX_FRAME_BYTES: usize = 16 * 1024;
-/// Checks that a stranger may send. Browsers repeat theirs after 50 ms at the earliest.
-const MAX_STRANGER_FRAMES: u32 = 16;
 /// Frames that wait for the network. Media beyond this would only come late: half a second at 2 Mbit/s. It is dropped, and
 /// asked for again or replaced by a keyframe.
 const MAX_WAITING_MEDIA_BYTES: usize = 128 * 1024;
@@ -51,16 +46,13 @@ pub(super) struct Connection {
     pub(super) stream: TcpStream,
     pub(super) path: Path,
     pub(super) number: u64,
-    pub(super) is_stranger: bool,
     /// It stands in the list of those to be read.
     pub(super) is_ready: bool,
     /// It stands in the list of those to be written.
     pub(super) is_dirty: bool,
     /// The other side sends nothing more, so reading comes to an end soon, of which the poll will not tell again.
     pub(super) is_ending: bool,
-    strange_frames: u32,
-    /// The beginning of a frame.
-    partial: Vec<u8>,
+    deframer: Deframer,
     /// Frames, of which the first `written` bytes are gone.
     waiting: Vec<u8>,
     written: usize,
@@ -79,15 +71,18 @@ impl Connection {
             stream,
             path: Path::tcp(local, remote),
             number,
-            is_stranger: true,
             is_ready: false,
             is_dirty: false,
             is_ending: false,
-            strange_frames: 0,
-            partial: read,
+            deframer: Deframer::new(read),
             waiting: Vec::new(),
             written: 0,
         }
+    }
+
+    /// Whether nobody has authenticated himself on it yet.
+    pub(super) fn is_stranger(&self) -> bool {
+        self.deframer.is_stranger()
     }
 
     /// Takes what was read before the connection came here.
@@ -97,9 +92,9 @@ impl Connection {
         counters: &mut TcpCounters,
         receiver: &mut impl Receiver,
     ) -> Result<(), End> {
-        let held = self.partial.len();
+        let held = self.deframer.held().len();
         let Some(room) = scratch.get_mut(..held) else { return Err(End::Violation) };
-        room.copy_from_slice(&self.partial);
+        room.copy_from_slice(self.deframer.held());
         self.take_frames(room, counters, receiver)
     }
 
@@ -110,11 +105,11 @@ impl Connection {
         counters: &mut TcpCounters,
         receiver: &mut impl Receiver,
     ) -> Result<Receipt, End> {
-        let held = self.partial.len();
+        let held = self.deframer.held().len();
         if held >= scratch.len() {
             return Err(End::Violation);
         }
-        scratch[..held].copy_from_slice(&self.partial);
+        scratch[..held].copy_from_slice(self.deframer.held());
         let length = loop {
             match self.stream.read(&mut scratch[held..]) {
                 Ok(0) => return Err(End::Closed),
@@ -171,44 +166,21 @@ impl Connection {
         Ok(())
     }
 
-    /// Hands over the whole frames of `bytes` and keeps the rest.
     fn take_frames(
         &mut self,
         bytes: &mut [u8],
         counters: &mut TcpCounters,
         receiver: &mut impl Receiver,
     ) -> Result<(), End> {
-        let mut start = 0;
-        loop {
-            let rest = &mut bytes[start..];
-            let limit = if self.is_stranger { MAX_STRANGER_FRAME_BYTES } else { MAX_FRAME_BYTES };
-            let range = match first_frame(rest, limit) {
-                Frame::Whole(range) => range,
-                Frame::Partial => {
-                    self.partial.clear();
-                    self.partial.extend_from_slice(rest);
-                    self.partial.shrink_to(KEPT_BYTES);
-                    return Ok(());
-                }
-                Frame::TooLong => return Err(End::Violation),
-            };
-            start += range.end;
+        let was_stranger = self.is_stranger();
+        let path = self.path;
+        let taken = self.deframer.take_frames(bytes, |datagram| {
             counters.received += 1;
-            counters.received_bytes += range.len() as u64;
-            let datagram = &mut rest[range];
-            if self.is_stranger {
-                self.strange_frames += 1;
-                if patchbay_sfu_core::addressed_worker(datagram).is_none()
-                    || self.strange_frames > MAX_STRANGER_FRAMES
-                {
-                    return Err(End::Violation);
-                }
-            }
-            if !datagram.is_empty() && receiver.take(self.path, datagram) && self.is_stranger {
-                self.is_stranger = false;
-                counters.authenticated += 1;
-            }
-        }
+            counters.received_bytes += datagram.len() as u64;
+            receiver.take(path, datagram)
+        });
+        counters.authenticated += u64::from(was_stranger && !self.is_stranger());
+        taken.map_err(|Violation| End::Violation)
     }
 }
 

@@ -16,7 +16,7 @@ use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout};
 
 use super::admission::{Admission, Limits};
-use super::connection::MAX_STRANGER_FRAME_BYTES;
+use super::deframer::MAX_STRANGER_FRAME_BYTES;
 use super::frame::{Frame, PREFIX_BYTES, first_frame};
 use crate::worker::{Mailbox, ToWorker};
 

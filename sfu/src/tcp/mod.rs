@@ -10,6 +10,7 @@
 mod admission;
 mod connection;
 mod counter;
+mod deframer;
 mod frame;
 mod intake;
 mod listener;
@@ -286,7 +287,7 @@ impl TcpPaths {
         loop {
             let connections = &self.connections;
             let is_stranger = |entrant: Entrant| {
-                connections.get(entrant.key).is_some_and(|it| it.number == entrant.number && it.is_stranger)
+                connections.get(entrant.key).is_some_and(|it| it.number == entrant.number && it.is_stranger())
             };
             let Some(stranger) = self.admission.expire(now, is_stranger) else { return };
             self.counters.strangers_expired += 1;
@@ -296,7 +297,7 @@ impl TcpPaths {
 
     fn receive_from(&mut self, now: Instant, worker: &mut Worker, key: usize, is_held: bool) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        let was_stranger = connection.is_stranger;
+        let was_stranger = connection.is_stranger();
         let (scratch, counters) = (&mut self.scratch, &mut self.counters);
         let mut core = Core { worker: &mut *worker, now };
         let outcome = if is_held {
@@ -304,7 +305,7 @@ impl TcpPaths {
         } else {
             connection.receive(scratch, counters, &mut core)
         };
-        if was_stranger && !connection.is_stranger {
+        if was_stranger && !connection.is_stranger() {
             self.admission.recognise(connection.path.remote.ip());
         }
         match outcome {
@@ -327,7 +328,7 @@ impl TcpPaths {
         if self.by_path.get(&connection.path) == Some(&key) {
             self.by_path.remove(&connection.path);
         }
-        self.admission.leave(connection.path.remote.ip(), connection.is_stranger);
+        self.admission.leave(connection.path.remote.ip(), connection.is_stranger());
         // It fails only if it was never registered; closing takes it off the poll as well.
         let _ = self.registry.deregister(&mut connection.stream);
     }
