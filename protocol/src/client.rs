@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Mid, RequestId, RoomName, SlotSource, Source, TrackId};
+use crate::{Mid, RequestId, RoomName, SlotSource, Source, TrackId, TroubleKind};
 
 /// One message from a client: a request with the id that its one reply will carry.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -88,6 +88,13 @@ pub enum ClientRequest {
     Chat {
         /// Plain text; never interpreted as markup anywhere.
         text: String,
+    },
+    /// Says what went wrong at the client's end, for the connection timeline and the operator's log.
+    Trouble {
+        /// What.
+        kind: TroubleKind,
+        /// More, such as a server's URL and error; at most [`crate::limit::TROUBLE_BYTES`].
+        detail: String,
     },
     /// Heartbeat. A client that hears nothing for [`crate::limit::HEARTBEAT_TIMEOUT`] gives the connection up.
     Ping {},

@@ -13,6 +13,7 @@ pub mod limit;
 mod media;
 pub mod node;
 mod server;
+mod timeline;
 mod token;
 
 pub use client::{ClientMessage, ClientRequest, Description, PublicationOffer, SlotOffer};
@@ -24,6 +25,7 @@ pub use server::{
     Answer, AnsweredPublication, AnsweredSlot, IceServer, Joined, LeaveReason, Participant, Reply, ServerEvent, ServerMessage,
     SlotPause, SlotState, Track, TransportState, Welcome,
 };
+pub use timeline::{CheckRefusal, FailCode, Step, TimelineStep, TroubleKind};
 pub use token::{Claims, Grants};
 
 /// The version of the client protocol that this build speaks, sent in `hello`.

@@ -15,6 +15,8 @@ pub const IDENTITY_BYTES: usize = 128;
 pub const NAME_BYTES: usize = 128;
 /// Bytes of a participant's metadata as JSON. It is sent to everybody in the room at every join.
 pub const METADATA_BYTES: usize = 4 * 1024;
+/// Bytes of what a client says went wrong.
+pub const TROUBLE_BYTES: usize = 512;
 /// Bytes of one chat line.
 pub const CHAT_BYTES: usize = 4 * 1024;
 /// Publications of one participant.

@@ -178,6 +178,13 @@ pub enum NodeEvent {
         /// The speakers.
         speakers: Vec<ParticipantNumber>,
     },
+    /// New steps on a transport's way to media, in order. A transport tells 48 at most.
+    Timeline {
+        /// The transport.
+        transport: TransportId,
+        /// What happened since the last such event.
+        steps: Vec<crate::TimelineStep>,
+    },
     /// Counters since the node's start, every few seconds.
     Report {
         /// Metric name (without prefix) and value, sorted by name.

@@ -25,6 +25,11 @@ impl Secret {
         Self(text.into())
     }
 
+    /// Whether somebody knows it.
+    pub(crate) fn matches(&self, given: &str) -> bool {
+        is_same_secret(given, &self.0)
+    }
+
     /// The secret itself.
     pub fn as_str(&self) -> &str {
         &self.0

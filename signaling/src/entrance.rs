@@ -1,5 +1,7 @@
 //! Who somebody is and what they may do, settled from a token or, on an open server, from what they say.
 
+use std::net::IpAddr;
+
 use patchbay_protocol::{
     Description, ErrorCode, Grants, ProtocolError, RoomName, SessionId, TransportId, limit,
 };
@@ -8,6 +10,7 @@ use serde_json::Value;
 use crate::app::App;
 use crate::room::{Join, Watch, check_identity, check_metadata, check_name};
 use crate::rooms::random_53_bits;
+use crate::timeline::Opening;
 
 /// What somebody asks for at the door.
 #[derive(Debug, Default)]
@@ -15,6 +18,8 @@ pub(crate) struct Visitor {
     pub(crate) identity: Option<String>,
     pub(crate) name: Option<String>,
     pub(crate) metadata: Option<Value>,
+    /// Where it comes from, if that is known.
+    pub(crate) address: Option<IpAddr>,
     /// Start of a minted identity.
     pub(crate) minted_prefix: &'static str,
 }
@@ -66,6 +71,14 @@ pub(crate) fn admit(
     if let Some(metadata) = &join.metadata {
         check_metadata(metadata)?;
     }
+    app.hub.timelines().open(&Opening {
+        session: &join.session,
+        secret: &join.secret,
+        transport: join.transport,
+        room,
+        identity: &join.identity,
+        client: visitor.address,
+    });
     Ok(join)
 }
 

@@ -22,6 +22,7 @@ mod page;
 mod room;
 mod rooms;
 mod server;
+mod timeline;
 mod tls;
 mod turn;
 mod whip;

@@ -21,10 +21,10 @@ use tracing::info;
 use crate::Config;
 use crate::app::App;
 use crate::connection::client_socket;
-use crate::door::{Door, IceTcpTaker};
+use crate::door::{Door, IceTcpTaker, Visitor};
 use crate::node::{NodeHub, node_socket};
 use crate::tls::{CertificateInfo, Tls, TlsError};
-use crate::{health, page, whip};
+use crate::{health, page, timeline, whip};
 
 /// How long open HTTP requests may take once the server goes away.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -123,7 +123,7 @@ impl Server {
         let tls = app.tls.clone();
         let _renewal =
             tls.clone().map(|tls| AbortOnDrop(tokio::spawn(tls.keep_fresh(app.config.tls_refresh))));
-        let serve = axum::serve(Door::new(listener, tls, ice_tcp), routes(app)).with_graceful_shutdown(async move {
+        let serve = axum::serve(Door::new(listener, tls, ice_tcp), routes(app).into_make_service_with_connect_info::<Visitor>()).with_graceful_shutdown(async move {
             let _ = is_closing.wait_for(|closing| *closing).await;
         });
         let mut serving = tokio::spawn(async { serve.await });
@@ -153,6 +153,7 @@ fn routes(app: App) -> Router {
         .route("/v1/ws", get(client_socket))
         .route("/v1/nodes", get(node_socket))
         .merge(whip::routes(&app))
+        .merge(timeline::routes())
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))

@@ -72,6 +72,7 @@ pub(super) fn kind(request: &ClientRequest) -> &'static str {
         ClientRequest::Mute { .. } => "mute",
         ClientRequest::Update { .. } => "update",
         ClientRequest::Chat { .. } => "chat",
+        ClientRequest::Trouble { .. } => "trouble",
         ClientRequest::Ping {} => "ping",
         ClientRequest::Leave {} => "leave",
     }

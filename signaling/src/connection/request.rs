@@ -1,10 +1,11 @@
 //! What a connection does with a message: `hello` and `join` here, everything else in the room.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use patchbay_protocol::{
-    ClientRequest, CloseCode, ErrorCode, PROTOCOL_VERSION, ProtocolError, Reply, RequestId, Welcome, limit,
+    ClientRequest, CloseCode, ErrorCode, PROTOCOL_VERSION, ProtocolError, Reply, RequestId, SessionId, TroubleKind, Welcome, limit,
 };
 use tracing::{debug, info};
 
@@ -25,15 +26,19 @@ pub(super) struct Requests {
     app: App,
     session: Arc<Session>,
     token: Option<Secret>,
+    /// Where the connection comes from; a proxy, perhaps.
+    address: IpAddr,
+    /// The last join's session.
+    joined: Option<SessionId>,
     bucket: TokenBucket,
     refusals: u32,
     has_said_hello: bool,
 }
 
 impl Requests {
-    pub(super) fn new(app: App, session: Arc<Session>, token: Option<Secret>) -> Self {
+    pub(super) fn new(app: App, session: Arc<Session>, token: Option<Secret>, address: IpAddr) -> Self {
         let bucket = TokenBucket::new(Instant::now(), app.config.rate);
-        Self { app, session, token, bucket, refusals: 0, has_said_hello: false }
+        Self { app, session, token, address, joined: None, bucket, refusals: 0, has_said_hello: false }
     }
 
     /// Whether the client has introduced itself.
@@ -75,6 +80,7 @@ impl Requests {
                 self.fail(id, ProtocolError::new(ErrorCode::HelloExpected, "say hello first"));
             }
             ClientRequest::Join { .. } => self.handle_join(id, request),
+            ClientRequest::Trouble { kind, detail } => self.handle_trouble(id, kind, detail),
             request => self.hand_on(id, request).await,
         }
     }
@@ -106,7 +112,7 @@ impl Requests {
             return self
                 .fail(id, ProtocolError::new(ErrorCode::AlreadyJoined, "this session is in a room already"));
         }
-        let visitor = Visitor { identity, name, metadata, minted_prefix: "guest" };
+        let visitor = Visitor { identity, name, metadata, address: Some(self.address), minted_prefix: "guest" };
         let join = match admit(&self.app, &room, self.token.as_ref().map(Secret::as_str), visitor) {
             Ok(join) => join.with_offer(offer, Vec::new()),
             Err(error) => {
@@ -120,12 +126,25 @@ impl Requests {
             }
         };
         self.app.metrics.joins.add(1);
+        self.joined = Some(join.session.clone());
         let member = self.app.mint_member();
         let port = Port::Session(self.session.clone());
         let joined = self.session.attach(member, || self.app.rooms.join(&room, member, id, join, port));
         if let Err(error) = joined {
             self.fail(id, error);
         }
+    }
+
+    fn handle_trouble(&mut self, id: RequestId, kind: TroubleKind, detail: String) {
+        let (Some(session), Some(_)) = (&self.joined, self.session.membership()) else {
+            return self.fail(id, not_joined());
+        };
+        if !limit::is_plain_text(&detail, limit::TROUBLE_BYTES) {
+            let message = "a detail is 1 to 512 bytes of text without control characters";
+            return self.fail(id, ProtocolError::new(ErrorCode::InvalidArgument, message));
+        }
+        self.app.hub.timelines().add_trouble(session, kind, detail);
+        self.session.reply(id, Ok(Reply::Done {}));
     }
 
     /// A request that is the room's to answer.

@@ -1,5 +1,6 @@
 //! The life of one WebSocket: reading, pinging and writing side by side, so that none holds up another.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,10 +35,10 @@ enum End {
 }
 
 /// Carries a connection to its end, and takes its participant out of the room.
-pub(super) async fn run(app: App, socket: WebSocket, token: Option<Secret>) {
+pub(super) async fn run(app: App, socket: WebSocket, token: Option<Secret>, address: IpAddr) {
     let session = Arc::new(Session::new(app.config.outbox, app.metrics.clone()));
     let (mut sink, mut stream) = socket.split();
-    let mut requests = Requests::new(app.clone(), session.clone(), token);
+    let mut requests = Requests::new(app.clone(), session.clone(), token, address);
     let mut shutdown = app.shutdown.clone();
 
     let ended = {

@@ -1,6 +1,6 @@
 //! Who may open a WebSocket.
 
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -10,6 +10,7 @@ use patchbay_protocol::{BEARER_PROTOCOL_PREFIX, WEBSOCKET_PROTOCOL, limit};
 use super::run;
 use crate::app::App;
 use crate::auth::{Secret, bearer};
+use crate::door::Visitor;
 use crate::origin::{Verdict, check};
 
 /// A message over this many bytes ends the connection (close code 1009). Between [`limit::MESSAGE_BYTES`] and this it is
@@ -21,6 +22,7 @@ const READ_BUFFER_BYTES: usize = 4 * 1024;
 /// Upgrades a client, or says why not. Nothing is allocated for whoever is refused.
 pub(crate) async fn client_socket(
     State(app): State<App>,
+    ConnectInfo(Visitor(address)): ConnectInfo<Visitor>,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
@@ -56,7 +58,7 @@ pub(crate) async fn client_socket(
         .max_message_size(HARD_MESSAGE_BYTES)
         .max_frame_size(HARD_MESSAGE_BYTES)
         .on_upgrade(move |socket| async move {
-            run::run(app, socket, token).await;
+            run::run(app, socket, token, address.ip()).await;
             drop(permit);
         })
 }

@@ -22,6 +22,7 @@ use table::{Destination, Table};
 use crate::metric::NodeGauges;
 use crate::room::Ticket;
 use crate::rooms::Mailbox;
+use crate::timeline::Timelines;
 
 /// Times of the links.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +46,7 @@ pub struct NodeHub {
 }
 
 struct Shared {
+    timelines: Arc<Timelines>,
     table: Mutex<Table>,
     /// Woken when a node has commands to be written.
     wake: Notify,
@@ -58,11 +60,14 @@ impl NodeHub {
     pub fn new(timing: LinkTiming) -> Self {
         let unix_ms =
             SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_millis() as u64);
+        let table = Table::new(Epoch(unix_ms));
+        let timelines = table.timelines();
         let shared = Shared {
-            table: Mutex::new(Table::new(Epoch(unix_ms))),
+            table: Mutex::new(table),
             wake: Notify::new(),
             timing,
             attached: watch::Sender::new(0),
+            timelines,
         };
         Self { shared: Arc::new(shared) }
     }
@@ -112,6 +117,11 @@ impl NodeHub {
     pub(crate) fn release(&self, node: &NodeName, room: RoomId) {
         self.table().release(node, room);
         self.shared.wake.notify_waiters();
+    }
+
+    /// What happened on the way to media, by session.
+    pub(crate) fn timelines(&self) -> &Timelines {
+        &self.shared.timelines
     }
 
     pub(crate) fn gauges(&self) -> Vec<NodeGauges> {

@@ -1,6 +1,7 @@
 //! The hub's table, as plain data: nodes, the rooms on them, and commands without an answer.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use patchbay_protocol::node::{Command, CommandResult, NodeCommand, NodeEvent, NodeState};
@@ -9,6 +10,7 @@ use patchbay_protocol::{CommandId, Epoch, ErrorCode, NodeName, RoomId, Transport
 use crate::metric::NodeGauges;
 use crate::room::{Input, Ticket};
 use crate::rooms::{Mail, Mailbox};
+use crate::timeline::Timelines;
 
 /// Commands of one node without an answer. Past it requests are refused as `overloaded`; ends are still taken, as there
 /// can be no more of them than there are transports.
@@ -59,13 +61,19 @@ pub(super) struct Table {
     next_command: u64,
     next_generation: u64,
     nodes: BTreeMap<NodeName, Node>,
+    timelines: Arc<Timelines>,
 }
 
 impl Table {
     pub(super) fn new(epoch: Epoch) -> Self {
         // Command ids of different lives don't meet: each life starts where its epoch says, 1,024 ids a millisecond.
         let next_command = epoch.0.saturating_mul(1_024);
-        Self { epoch, next_command, next_generation: 1, nodes: BTreeMap::new() }
+        Self { epoch, next_command, next_generation: 1, nodes: BTreeMap::new(), timelines: Arc::default() }
+    }
+
+    /// What nodes tell of joins.
+    pub(super) fn timelines(&self) -> Arc<Timelines> {
+        self.timelines.clone()
     }
 
     pub(super) fn epoch(&self) -> Epoch {
@@ -227,6 +235,10 @@ impl Table {
             NodeEvent::Speakers { room, .. } => {
                 let mailbox = node.rooms.get(&room).cloned();
                 mailbox.map(|mailbox| (mailbox, Input::Node(event))).into_iter().collect()
+            }
+            NodeEvent::Timeline { transport, steps } => {
+                self.timelines.add(transport, steps);
+                Vec::new()
             }
             NodeEvent::Report { counters } => {
                 node.counters = counters;

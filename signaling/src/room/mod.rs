@@ -237,7 +237,10 @@ impl Room {
                 self.speakers = speakers.into_iter().filter(visible).collect();
                 self.broadcast(None, ServerEvent::Speakers { speakers: self.speakers.clone() });
             }
-            NodeEvent::Hello { .. } | NodeEvent::Done { .. } | NodeEvent::Report { .. } => {}
+            NodeEvent::Hello { .. }
+            | NodeEvent::Done { .. }
+            | NodeEvent::Timeline { .. }
+            | NodeEvent::Report { .. } => {}
         }
     }
 

@@ -46,7 +46,8 @@ impl Room {
                 self.reply(member, id, Ok(Reply::Done {}));
                 self.remove(member, LeaveReason::Left);
             }
-            ClientRequest::Ping {} => self.reply(member, id, Ok(Reply::Done {})),
+            // Said to whoever keeps the connection timelines, not to the room.
+            ClientRequest::Trouble { .. } | ClientRequest::Ping {} => self.reply(member, id, Ok(Reply::Done {})),
             ClientRequest::Hello { .. } | ClientRequest::Join { .. } => {
                 self.refuse(member, id, ErrorCode::AlreadyJoined, "this session is in a room already");
             }

@@ -196,6 +196,11 @@ impl IceLite {
         self.heard_at = Some(now);
     }
 
+    /// Whether the peer has chosen a path yet.
+    pub(super) fn is_nominated(&self) -> bool {
+        self.is_nominated
+    }
+
     /// Where to send.
     #[inline]
     pub(super) fn selected(&self) -> Option<Path> {

@@ -21,11 +21,13 @@ mod overheard;
 mod sctp_guard;
 mod stats;
 mod stun;
+mod timeline;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use patchbay_protocol::{Step, TimelineStep};
 use patchbay_sdp::{Candidate, DtlsRole, Fingerprint, IceCredentials};
 use patchbay_wire::classify::{DatagramKind, classify};
 use patchbay_wire::rtp::{ExtendedSequence, RtpHeader};
@@ -35,6 +37,7 @@ use rtc_crypto::RTCCryptoProvider;
 use self::data::DataChannels;
 use self::dtls::{Dtls, DtlsEvent};
 use self::ice::IceLite;
+use self::timeline::Timeline;
 use crate::{ChannelKey, DataMessage, OutgoingRtp, Path, Transmit, TransportKey};
 
 pub use data::{ChannelInfo, Reliability};
@@ -110,6 +113,7 @@ pub struct Transport {
     egress: EgressQueue,
     events: VecDeque<TransportEvent>,
     stats: TransportStats,
+    timeline: Timeline,
     /// When the connect timeout strikes, or when to look next whether the peer is still there. The latter moves only when
     /// it is reached, so that a packet does not move a timer.
     alive_until: Instant,
@@ -150,6 +154,7 @@ impl Transport {
             egress: EgressQueue::default(),
             events: VecDeque::new(),
             stats: TransportStats::default(),
+            timeline: Timeline::new(now),
             alive_until: now + CONNECT_TIMEOUT,
             heard_at: now,
             scratch: Vec::new(),
@@ -185,10 +190,18 @@ impl Transport {
                 if matches!(received, Received::Rtp { .. } | Received::Rtcp { .. }) {
                     self.heard_at = now;
                     self.ice.note_media(now, path, &mut self.events);
+                    if self.stats.rtp_in == 1 && matches!(received, Received::Rtp { .. }) {
+                        self.timeline.note(now, Step::MediaIn {});
+                    }
                 }
                 received
             }
-            Err(reason) => self.drop(reason),
+            Err(reason) => {
+                if kind == DatagramKind::Stun {
+                    self.timeline.note_refusal(now, &path.remote, reason);
+                }
+                self.drop(reason)
+            }
         }
     }
 
@@ -341,6 +354,10 @@ impl Transport {
         let bytes = transmit.contents.len();
         let datagrams = transmit.segment_size.map_or(1, |size| bytes.div_ceil(size));
         self.stats.transmits_out += 1;
+        if self.stats.rtp_out > 0 && !self.timeline.is_media_out {
+            self.timeline.is_media_out = true;
+            self.timeline.note(now, Step::MediaOut {});
+        }
         self.stats.datagrams_out += datagrams as u64;
         self.stats.bytes_out += bytes as u64;
         Some(transmit)
@@ -356,7 +373,17 @@ impl Transport {
     /// chooses by sending.
     #[inline]
     pub fn has_event(&self) -> bool {
-        !self.events.is_empty()
+        !self.events.is_empty() || self.timeline.has_news()
+    }
+
+    /// Adds a step to the timeline that only the owner knows of.
+    pub fn note(&mut self, now: Instant, step: Step) {
+        self.timeline.note(now, step);
+    }
+
+    /// The steps on the way to media that were not taken yet, in order.
+    pub fn take_steps(&mut self) -> Vec<TimelineStep> {
+        self.timeline.take()
     }
 
     /// Whether media can flow.
@@ -392,12 +419,16 @@ impl Transport {
     fn handle_stun(&mut self, now: Instant, path: Path, datagram: &[u8]) -> Result<Received, DropReason> {
         let mut reply = std::mem::take(&mut self.scratch);
         reply.clear();
+        let was_nominated = self.ice.is_nominated();
         let result = self.ice.handle(now, path, datagram, &mut reply, &mut self.events);
         let result = result.and_then(|()| self.egress.push_control(path, &reply));
         self.scratch = reply;
         result?;
         self.stats.checks_in += 1;
         self.heard_at = now;
+        if !was_nominated && self.ice.is_nominated() {
+            self.timeline.note(now, Step::Nominated { from: path.remote.to_string() });
+        }
         if !self.dtls.has_begun() && self.dtls.role() == DtlsRole::Client {
             if let Err(error) = self.dtls.connect(now, &SrtpProfile::ALL) {
                 self.fail(FailReason::Internal(error.to_string()));
@@ -425,7 +456,11 @@ impl Transport {
     }
 
     fn handle_dtls(&mut self, now: Instant, path: Path, datagram: &[u8]) -> Result<Received, DropReason> {
+        let had_begun = self.dtls.has_begun();
         let result = self.dtls.handle(now, datagram);
+        if !had_begun && self.dtls.has_begun() {
+            self.timeline.note(now, Step::DtlsBegun {});
+        }
         while let Some(event) = self.dtls.poll_event() {
             match event {
                 DtlsEvent::Connected(keys) => self.connect(now, path, keys),

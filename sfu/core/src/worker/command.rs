@@ -1,11 +1,12 @@
 //! Commands, carried out.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use patchbay_protocol::node::{CommandResult, NodeCommand};
-use patchbay_protocol::{ErrorCode, ParticipantNumber, ProtocolError, RoomId, TransportId};
-use patchbay_sdp::{Candidate, IceCredentials, Offer};
+use patchbay_protocol::{ErrorCode, ParticipantNumber, ProtocolError, RoomId, Step, TransportId};
+use patchbay_sdp::{Candidate, CandidateAddress, CandidateTransport, IceCredentials, Offer};
 use rtc_crypto::CryptoError;
 
 use super::member::Member;
@@ -152,6 +153,10 @@ impl Worker {
         }
         let is_first = negotiation.sections.is_empty();
         let agreed = negotiation.answer(proposal, self.identity.fingerprint(), self.candidates.clone(), &self.random);
+        if is_first && agreed.is_ok() {
+            let candidates = self.candidates.iter().map(announced).collect();
+            member.transport.note(now, Step::Answered { candidates });
+        }
         if agreed.is_err() && is_first {
             self.remove_transport(now, key);
         }
@@ -194,4 +199,13 @@ fn data_setup(offer: &Offer) -> Option<DataSetup> {
 
 fn unknown_transport(transport: TransportId) -> ProtocolError {
     ProtocolError::new(ErrorCode::UnknownTransport, format!("there is no transport {transport} here"))
+}
+
+/// Where a candidate is, in words.
+fn announced(candidate: &Candidate) -> String {
+    let place = match &candidate.address {
+        CandidateAddress::Ip(ip) => SocketAddr::new(*ip, candidate.port).to_string(),
+        CandidateAddress::Hostname(name) => format!("{name}:{}", candidate.port),
+    };
+    if candidate.transport == CandidateTransport::Udp { place } else { format!("{place}/tcp") }
 }

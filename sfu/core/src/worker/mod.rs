@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use patchbay_protocol::node::{NodeEvent, NodeState, RoomState, TransportSnapshot};
-use patchbay_protocol::{RoomId, TransportId, TransportState};
+use patchbay_protocol::{RoomId, Step, TransportId, TransportState};
 use patchbay_sdp::{Candidate, CandidateTransport, TcpType};
 use patchbay_wire::srtp::SrtpProfile;
 use rtc_crypto::RTCCryptoProvider;
@@ -260,12 +260,25 @@ impl Worker {
         while let Some(event) = self.members.get_mut(key).and_then(|member| member.transport.poll_event()) {
             self.handle_transport_event(now, key, event);
         }
+        self.tell_steps(key);
         let Some(member) = self.members.get(key) else { return };
         self.timers.arm(Due::Transport(key.0), member.transport.deadline());
         self.after_router(member.room);
     }
 
+    /// Tells what is new on a transport's way to media.
+    fn tell_steps(&mut self, key: TransportKey) {
+        let Some(member) = self.members.get_mut(key) else { return };
+        let steps = member.transport.take_steps();
+        if !steps.is_empty() {
+            self.events.push_back(NodeEvent::Timeline { transport: member.id, steps });
+        }
+    }
+
     fn handle_transport_event(&mut self, now: Instant, key: TransportKey, event: TransportEvent) {
+        if let (Some(step), Some(member)) = (step_of(&event), self.members.get_mut(key)) {
+            member.transport.note(now, step);
+        }
         match event {
             TransportEvent::AddressBound(path) => self.bind(path, key),
             TransportEvent::AddressUnbound(path) => self.unbind(path, key),
@@ -405,6 +418,22 @@ impl Worker {
             self.timers.disarm(Due::Router(router));
         }
     }
+}
+
+/// What of an event belongs in the timeline.
+fn step_of(event: &TransportEvent) -> Option<Step> {
+    Some(match event {
+        TransportEvent::AddressBound(path) => {
+            Step::Path { from: path.remote.to_string(), tcp: path.protocol == Protocol::Tcp }
+        }
+        TransportEvent::Connected { srtp_profile } => {
+            Step::DtlsDone { srtp_profile: srtp_profile.map_or("none", SrtpProfile::name).to_owned() }
+        }
+        TransportEvent::PathChanged(path) => Step::PathChanged { to: path.remote.to_string() },
+        TransportEvent::Failed(reason) => Step::Failed { reason: reason.code(), words: reason.to_string() },
+        TransportEvent::Closed => Step::Closed {},
+        _ => return None,
+    })
 }
 
 /// They come after those for UDP, with a lower priority: where UDP works, it is better.
