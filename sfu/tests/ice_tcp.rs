@@ -360,10 +360,9 @@ async fn a_call_over_tcp_alone_and_mixed_with_udp() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn over_ipv6_too() {
-    let Ok(loopback) = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)) else {
-        return eprintln!("this machine has no IPv6");
-    };
-    drop(loopback);
+    if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
+        return println!("this machine has no IPv6");
+    }
     let mut call = Call::start(NodeConfig { bind: vec![Ipv6Addr::LOCALHOST.into()], ..config(1) });
     let port = call.node.tcp_candidates()[0];
     assert!(port.is_ipv6());
