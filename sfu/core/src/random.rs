@@ -55,7 +55,11 @@ impl Random {
     fn text<const N: usize>(&self) -> Result<String, CryptoError> {
         let mut bytes = [0; N];
         self.crypto.random().fill(&mut bytes)?;
-        Ok(bytes.iter().filter_map(|byte| ICE_CHARS.get(usize::from(byte & 63))).map(|&byte| char::from(byte)).collect())
+        Ok(bytes
+            .iter()
+            .filter_map(|byte| ICE_CHARS.get(usize::from(byte & 63)))
+            .map(|&byte| char::from(byte))
+            .collect())
     }
 }
 
