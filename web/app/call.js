@@ -10,6 +10,8 @@ import { Sound } from "./sound.js";
 import { CallView } from "./view/call-view.js";
 import { deviceWords, wordsFor } from "./words.js";
 
+/** A connection that takes longer than this is asked about. */
+const LOOK_FOR_TROUBLE_MS = 4_500;
 const SELF = "self/camera";
 /** How often figures are taken. */
 const STATS_MS = 2_000;
@@ -57,6 +59,10 @@ export class Call {
   #statsTimer;
   /** @type {any} */
   #countdown;
+  /** @type {any} */
+  #troubleTimer;
+  /** Why there is no media yet. @type {import("../sdk/room.js").Timeline | null} */
+  #trouble = null;
   #localChanged = () => this.#refresh();
   /** @type {(event: Event) => void} */
   #localLost = (event) => this.#deviceLost(/** @type {Event & {device: Device}} */ (event).device);
@@ -143,6 +149,7 @@ export class Call {
 
   /** @param {Room} room */
   #attach(room) {
+    this.#troubleTimer = setInterval(() => void this.#lookForTrouble(), LOOK_FOR_TROUBLE_MS);
     const refresh = () => this.#refresh();
     room.addEventListener("participantjoined", (event) => this.#told(/** @type {import("../sdk/index.js").ParticipantEvent} */ (event), "joined"));
     room.addEventListener("participantleft", (event) => this.#told(/** @type {import("../sdk/index.js").ParticipantEvent} */ (event), "left"));
@@ -304,7 +311,11 @@ export class Call {
         ? { text: `${reason}Reconnecting (${seconds} s)…`, action: "Try now" }
         : { text: `${reason}Reconnecting…` };
     }
-    if (room.state === "connecting") return { text: "Connecting audio and video…" };
+    if (room.state === "connecting") {
+      const diagnosis = this.#trouble?.diagnosis;
+      if (diagnosis) return { text: diagnosis.words, action: "Trouble connecting?" };
+      return { text: "Connecting audio and video…" };
+    }
     if (this.#isSoundBlocked) return { text: "The browser waits for a click before it plays sound", action: "Play sound" };
     if (room.publication("screen")) return { text: "You are sharing your screen", action: "Stop" };
     return null;
@@ -312,6 +323,7 @@ export class Call {
 
   #stateAction() {
     if (this.#retry) this.#room?.retryNow();
+    else if (this.#trouble) this.#view.panel === "more" || this.#view.togglePanel("more");
     else if (this.#isSoundBlocked) this.#sound.resume();
     else if (this.#room?.publication("screen")) this.#toggleShare();
   }
@@ -538,6 +550,17 @@ export class Call {
     this.#refresh();
   }
 
+  /** Looks for what is wrong while there is no media, and forgets it once there is. */
+  async #lookForTrouble() {
+    const room = this.#room;
+    if (!room || this.#isOver) return;
+    const timeline = room.state === "connecting" ? await room.timeline().catch(() => null) : null;
+    if (timeline === null && this.#trouble === null) return;
+    this.#trouble = timeline?.diagnosis ? timeline : null;
+    this.#view.more.setTrouble(this.#trouble);
+    this.#refresh();
+  }
+
   /** @param {unknown} error why, unless the person left */
   #end(error) {
     if (this.#isOver) return;
@@ -545,6 +568,7 @@ export class Call {
     const hasJoined = this.#room !== null;
     clearInterval(this.#statsTimer);
     clearInterval(this.#countdown);
+    clearInterval(this.#troubleTimer);
     this.#unbindKeys();
     this.#local.removeEventListener("change", this.#localChanged);
     this.#local.removeEventListener("lost", this.#localLost);

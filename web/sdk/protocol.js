@@ -43,8 +43,11 @@ export const FINAL_CLOSE_CODES = /** @type {Record<number, string>} */ ({
  *   | {type: "mute", track: number, muted: boolean}
  *   | {type: "update", name?: string, metadata?: unknown, hand_raised?: boolean}
  *   | {type: "chat", text: string}
+ *   | {type: "trouble", kind: TroubleKind, detail: string}
  *   | {type: "ping"}
  *   | {type: "leave"}} ClientRequest
+ *
+ * @typedef {"turn_refused" | "turn_unreachable" | "ice_failed" | "other"} TroubleKind what the server can't see
  *
  * @typedef {{type: "welcome", version: number, server: string, epoch: number, heartbeat_ms: number}} Welcome
  * @typedef {{type: "joined", session: string, secret: string, room: string, participant: ParticipantEntry, grants: Grants,

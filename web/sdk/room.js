@@ -2,6 +2,7 @@
  * A room, as an application uses it: who is there, what is published, the slots in which others are shown, and one
  * state in a word. It survives its sessions: after a loss it rejoins by itself, with the same publications and slots.
  */
+import { webSocketUrl } from "./connection.js";
 import { PatchbayError, isTemporary } from "./errors.js";
 import { ChatEvent, ParticipantEvent, SpeakersEvent, StateChangeEvent, TrackEvent } from "./events.js";
 import { Participant } from "./participant.js";
@@ -30,6 +31,12 @@ import { kindOf } from "./protocol.js";
  *   slot n follows the n-th loudest voice until it is told otherwise; video slots are empty.
  * @property {AbortSignal} [signal] ends the joining
  * @property {Partial<import("./platform.js").Platform>} [platform] stands in for the browser's own, in tests
+ *
+ * @typedef {object} Timeline
+ * @property {boolean} connected
+ * @property {{at_ms: number, step: string, words: string}[]} steps
+ * @property {{kind: string, detail: string}[]} troubles
+ * @property {{cause: string, words: string, remedy: string} | null} diagnosis
  */
 
 /** How often a switch under way is looked for in the packets. */
@@ -68,6 +75,8 @@ export class Room extends EventTarget {
   #wake = null;
   #isHandRaised = false;
   #sampler = new StatsSampler();
+  /** Of the last join. @type {{session: string, secret: string} | null} */
+  #ticket = null;
   /** @type {import("./protocol.js").Grants | null} */
   #grants = null;
 
@@ -238,6 +247,20 @@ export class Room extends EventTarget {
     });
   }
 
+  /**
+   * What happened on the way to media in the last join, as the server saw it, and what is wrong. Null if it can't tell.
+   * @returns {Promise<Timeline | null>}
+   */
+  async timeline() {
+    if (!this.#ticket) return null;
+    const url = new URL(webSocketUrl(this.#url));
+    url.protocol = url.protocol.replace(/^ws/, "http");
+    url.pathname = url.pathname.replace(/[^/]*$/, `timelines/${encodeURIComponent(this.#ticket.session)}`);
+    const headers = { authorization: `Bearer ${this.#ticket.secret}` };
+    const response = await fetch(url, { headers }).catch(() => null);
+    return response?.ok ? response.json() : null;
+  }
+
   /** Tries at once, when a retry is being waited for: after the network came back, or because a person asked. */
   retryNow() {
     this.#wake?.();
@@ -388,6 +411,7 @@ export class Room extends EventTarget {
     });
     await session.join({ room, name, identity, metadata }, this.#desired, (joined) => {
       this.#session = session;
+      this.#ticket = { session: joined.session, secret: joined.secret };
       this.#recovering = false;
       before?.close();
       this.#grants = joined.grants;

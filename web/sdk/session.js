@@ -160,6 +160,10 @@ export class Session extends EventTarget {
       const { candidate } = /** @type {import("./transport.js").CandidateEvent} */ (event);
       this.#connection.request({ type: "candidate", ...candidate }).catch(() => {});
     });
+    this.#transport.addEventListener("trouble", (event) => {
+      const { kind, detail } = /** @type {import("./transport.js").TroubleEvent} */ (event);
+      this.#connection.request({ type: "trouble", kind, detail }).catch(() => {});
+    });
     this.#transport.addEventListener("statechange", () => this.#mediaStateChanged());
   }
 

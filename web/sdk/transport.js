@@ -13,6 +13,9 @@ import { codecPreferences } from "./policy/codec.js";
  * @typedef {{sdp: string, midOf: (transceiver: RTCRtpTransceiver) => string}} Offered
  */
 
+/** Each interface of the device may fail with each server: the first few tell enough. */
+const TROUBLES = 8;
+
 /** The peer connection's state changed. */
 export class TransportStateEvent extends Event {
   /** @param {RTCPeerConnectionState} state */
@@ -31,11 +34,26 @@ export class CandidateEvent extends Event {
   }
 }
 
+/** Something went wrong that the server can't see. */
+export class TroubleEvent extends Event {
+  /**
+   * @param {import("./protocol.js").TroubleKind} kind
+   * @param {string} detail
+   */
+  constructor(kind, detail) {
+    super("trouble");
+    this.kind = kind;
+    this.detail = detail;
+  }
+}
+
 export class Transport extends EventTarget {
   #platform;
   /** @type {Promise<unknown>} */
   #queue = Promise.resolve();
   #closed = false;
+  /** What was told already. @type {Set<string>} */
+  #troubles = new Set();
   /** How many offers were made. */
   offers = 0;
 
@@ -48,6 +66,13 @@ export class Transport extends EventTarget {
     this.connection.onconnectionstatechange = () => this.dispatchEvent(new TransportStateEvent(this.connection.connectionState));
     this.connection.onicecandidate = ({ candidate }) => {
       this.dispatchEvent(new CandidateEvent({ candidate: candidate?.candidate ?? "", mid: candidate?.sdpMid ?? undefined }));
+    };
+    this.connection.onicecandidateerror = ({ url, errorCode, errorText }) => {
+      const kind = errorCode === 401 || errorCode === 403 ? "turn_refused" : "turn_unreachable";
+      const detail = `${url}: ${errorCode} ${errorText ?? ""}`.replace(/[^\x20-\x7e]/g, "?").slice(0, 500).trim();
+      if (this.#troubles.has(detail) || this.#troubles.size >= TROUBLES) return;
+      this.#troubles.add(detail);
+      this.dispatchEvent(new TroubleEvent(kind, detail));
     };
   }
 
@@ -130,7 +155,7 @@ export class Transport extends EventTarget {
   close() {
     if (this.#closed) return;
     this.#closed = true;
-    this.connection.onconnectionstatechange = this.connection.onicecandidate = null;
+    this.connection.onconnectionstatechange = this.connection.onicecandidate = this.connection.onicecandidateerror = null;
     this.connection.close();
   }
 

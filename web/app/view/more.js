@@ -12,6 +12,7 @@ const SAMPLES = 60;
 
 export class MorePanel {
   #figures = h("div", { class: "figures" });
+  #trouble = h("div", { class: "settings", hidden: true });
   #devices = h("div", { class: "settings" });
   /** @type {Map<string, {element: HTMLElement, list: HTMLElement, path: SVGPathElement, values: number[]}>} */
   #sections = new Map();
@@ -23,7 +24,7 @@ export class MorePanel {
       h("div", { class: "side-head" }, h("h2", {}, "Devices and details"),
         h("button", { type: "button", class: "icon-button", "aria-label": "Close", onclick: close }, icon("close"))),
       h("div", { class: "side-body" },
-        h("div", { class: "settings" }, this.#devices, h("hr"), h("h2", {}, "Connection"), this.#figures, h("hr"), h("h2", {}, "Keys"),
+        h("div", { class: "settings" }, this.#trouble, this.#devices, h("hr"), h("h2", {}, "Connection"), this.#figures, h("hr"), h("h2", {}, "Keys"),
           h("dl", { class: "keys" }, ...keys.flatMap(([key, what]) => [h("dt", {}, h("kbd", {}, key)), h("dd", {}, what)])))));
   }
 
@@ -34,6 +35,24 @@ export class MorePanel {
    */
   setDevices(devices, chosen, onChoose) {
     this.#devices.replaceChildren(...devicePickers(devices, chosen, onChoose));
+  }
+
+  /**
+   * What happened on the way to media, and what to do.
+   * @param {import("../../sdk/room.js").Timeline | null} timeline null: no trouble
+   */
+  setTrouble(timeline) {
+    this.#trouble.hidden = timeline === null;
+    if (!timeline) return;
+    const { diagnosis, steps, troubles } = timeline;
+    const seconds = (/** @type {number} */ ms) => `${(ms / 1000).toFixed(1)} s`;
+    this.#trouble.replaceChildren(
+      h("h2", {}, "Trouble connecting?"),
+      h("p", {}, diagnosis ? diagnosis.words : "Nothing is known to be wrong."),
+      diagnosis ? h("p", {}, diagnosis.remedy) : "",
+      h("dl", { class: "keys" }, ...steps.flatMap(({ at_ms, words }) => [h("dt", {}, seconds(at_ms)), h("dd", {}, words)]),
+        ...troubles.flatMap(({ detail }) => [h("dt", {}, "here"), h("dd", {}, detail)])),
+      h("hr"));
   }
 
   /** @param {readonly Figures[]} all */

@@ -77,6 +77,11 @@ export class Room extends EventTarget {
     }): Promise<void>;
     /** What flows, in figures: path, publications, slots. */
     stats(): Promise<import("./stats.js").RoomStats | null>;
+    /**
+     * What happened on the way to media in the last join, as the server saw it, and what is wrong. Null if it can't tell.
+     * @returns {Promise<Timeline | null>}
+     */
+    timeline(): Promise<Timeline | null>;
     /** Tries at once, when a retry is being waited for: after the network came back, or because a person asked. */
     retryNow(): void;
     /** Looks for a new network path now, such as after a change of network. Media goes on meanwhile where it can. */
@@ -132,6 +137,23 @@ export type JoinOptions = {
      * stands in for the browser's own, in tests
      */
     platform?: Partial<import("./platform.js").Platform> | undefined;
+};
+export type Timeline = {
+    connected: boolean;
+    steps: {
+        at_ms: number;
+        step: string;
+        words: string;
+    }[];
+    troubles: {
+        kind: string;
+        detail: string;
+    }[];
+    diagnosis: {
+        cause: string;
+        words: string;
+        remedy: string;
+    } | null;
 };
 import { Participant } from "./participant.js";
 import { Publication } from "./publication.js";

@@ -1,7 +1,3 @@
-/**
- * @typedef {{answer: import("./protocol.js").Answer, iceServers?: RTCIceServer[]}} Exchanged
- * @typedef {{sdp: string, midOf: (transceiver: RTCRtpTransceiver) => string}} Offered
- */
 /** The peer connection's state changed. */
 export class TransportStateEvent extends Event {
     /** @param {RTCPeerConnectionState} state */
@@ -19,6 +15,16 @@ export class CandidateEvent extends Event {
         candidate: string;
         mid?: string;
     };
+}
+/** Something went wrong that the server can't see. */
+export class TroubleEvent extends Event {
+    /**
+     * @param {import("./protocol.js").TroubleKind} kind
+     * @param {string} detail
+     */
+    constructor(kind: import("./protocol.js").TroubleKind, detail: string);
+    kind: import("./protocol.js").TroubleKind;
+    detail: string;
 }
 export class Transport extends EventTarget {
     /** @param {import("./platform.js").Platform} platform */
