@@ -47,7 +47,9 @@ pub fn firewall_nft(settings: &Checked) -> String {
             let _ = writeln!(chain, "        {from_relay} counter drop");
             let _ = writeln!(chain, "        {to_relay} counter drop");
         }
-        let _ = writeln!(input, "        {ip} daddr @sfu{family} udp dport {media} accept");
+        for transport in ["udp", "tcp"] {
+            let _ = writeln!(input, "        {ip} daddr @sfu{family} {transport} dport {media} accept");
+        }
     }
     format!(
         "\
@@ -58,7 +60,7 @@ pub fn firewall_nft(settings: &Checked) -> String {
 #
 # Load it on coturn's machine and on the SFU's: nft -f firewall.nft. Loading it again replaces it. It lets relayed packets
 # go between relay ports and the SFU's media ports, and nowhere else. It drops nothing but relayed packets, so it stands
-# beside the rules a machine has; what it accepts must be let in by those, too.
+# beside the rules a machine has; what is accepted here (clients to coturn and to the SFU) must be let in by those, too.
 table inet patchbay_turn
 delete table inet patchbay_turn
 table inet patchbay_turn {{

@@ -125,7 +125,8 @@ fn with_tls(settings: &Checked, tls: &Tls) -> String {
     };
     format!(
         "\
-# turns: for networks that let nothing else through. coturn reads the files at its start and at SIGUSR2.
+# turns: for networks that let nothing else through. coturn reads the files at its start, and again at SIGUSR2. Version
+# 4.6 speaks TLS 1.2 at most.
 tls-listening-port={first}
 {beside}cert={certificate}
 pkey={key}
