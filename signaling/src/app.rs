@@ -35,6 +35,8 @@ pub(crate) struct Inner {
     pub(crate) metrics: Arc<Metrics>,
     /// One permit for each WebSocket connection.
     pub(crate) connections: Arc<Semaphore>,
+    /// One permit for each WHIP or WHEP resource: as many as there may be WebSocket connections.
+    pub(crate) resource_places: Arc<Semaphore>,
     /// Becomes true when the server goes away.
     pub(crate) shutdown: watch::Receiver<bool>,
     /// One permit for each node link over a WebSocket.
@@ -62,6 +64,7 @@ impl App {
         };
         let rooms = Rooms::new(room_config, hub.clone());
         let connections = Arc::new(Semaphore::new(config.max_connections));
+        let resource_places = Arc::new(Semaphore::new(config.max_connections));
         let inner = Inner {
             config,
             ice_servers,
@@ -71,6 +74,7 @@ impl App {
             resources: Resources::default(),
             metrics,
             connections,
+            resource_places,
             shutdown,
             links: Arc::new(Semaphore::new(MAX_LINKS as usize)),
             links_end,

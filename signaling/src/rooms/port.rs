@@ -32,8 +32,9 @@ impl Port {
 
     /// The member is out of its room; it may not have been told yet.
     pub(super) fn release(&self, member: MemberId) {
-        if let Self::Session(session) = self {
-            session.release(member);
+        match self {
+            Self::Session(session) => session.release(member),
+            Self::Resource(resource) => resource.release(),
         }
     }
 

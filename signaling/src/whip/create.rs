@@ -1,6 +1,7 @@
 //! `POST`: an offer in, a resource and its answer out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
@@ -86,9 +87,15 @@ async fn create(
         join.grants.data = false;
     }
 
+    let Ok(place) = app.resource_places.clone().try_acquire_owned() else {
+        app.metrics.connections_refused.add(1);
+        let error = ProtocolError::new(ErrorCode::Overloaded, "all places for WHIP and WHEP are taken");
+        // Spread, so that everybody who was refused at once does not come back at once.
+        return Err(error.retry_after(Duration::from_secs(1 + u64::from(rand::random::<u8>() % 5))).into());
+    };
     let member = app.mint_member();
     let token = if app.config.is_open() { None } else { token.map(Secret::new) };
-    let resource = Arc::new(Resource::new(
+    let resource = Resource::new(
         app.resources.clone(),
         kind,
         room.clone(),
@@ -96,7 +103,8 @@ async fn create(
         join.session.clone(),
         token,
         description.clone(),
-    ));
+    );
+    let resource = Arc::new(resource.on(place));
     let (id, reply) = resource.expect_reply();
     let join = join.with_offer(Some(description), watches);
     let mailbox = app.rooms.join(&room, member, id, join, Port::Resource(resource.clone()))?;

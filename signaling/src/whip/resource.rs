@@ -9,7 +9,7 @@ use std::time::Duration;
 use patchbay_protocol::{
     ClientRequest, Description, ErrorCode, LeaveReason, ProtocolError, Reply, RequestId, RoomName, SessionId,
 };
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::timeout;
 
 use super::Kind;
@@ -31,6 +31,8 @@ pub(crate) struct Resource {
     pub(super) member: MemberId,
     pub(super) session: SessionId,
     token: Option<Secret>,
+    /// Its place among all that there may be; given back when the member is out.
+    place: Mutex<Option<OwnedSemaphorePermit>>,
     mailbox: OnceLock<Mailbox>,
     waiting: Mutex<HashMap<RequestId, oneshot::Sender<Outcome>>>,
     next_request: AtomicU32,
@@ -65,6 +67,7 @@ impl Resource {
             member,
             session,
             token,
+            place: Mutex::default(),
             mailbox: OnceLock::new(),
             waiting: Mutex::default(),
             next_request: AtomicU32::new(1),
@@ -72,6 +75,11 @@ impl Resource {
             table,
             ice: tokio::sync::Mutex::new(IceSession { etag: new_etag(), offer }),
         }
+    }
+
+    /// With its place among all that there may be.
+    pub(super) fn on(self, place: OwnedSemaphorePermit) -> Self {
+        Self { place: Mutex::new(Some(place)), ..self }
     }
 
     /// Where the client finds it.
@@ -137,6 +145,11 @@ impl Resource {
         if let Some(waiting) = self.waiting().remove(&id) {
             let _ = waiting.send(result);
         }
+    }
+
+    /// The member is out of the room; it may not have been told yet.
+    pub(crate) fn release(&self) {
+        self.place.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
     }
 
     /// The member is no longer in the room, so the resource is gone.

@@ -184,6 +184,19 @@ async fn without_a_node_nobody_publishes() {
 }
 
 #[tokio::test]
+async fn resources_are_bounded_and_one_that_ends_makes_room() {
+    let (server, _node) = TestServer::with_node(|config| config.max_connections = 1).await;
+    let first = publish(&server, "/whip/demo").await;
+    assert_eq!(first.status, 201);
+    let refused = publish(&server, "/whip/other").await;
+    assert_eq!(refused.status, 503, "{}", refused.body);
+    assert!(refused.header("retry-after").is_some());
+    let location = first.header("location").unwrap().to_owned();
+    assert_eq!(http(&server, "DELETE", &location, &[], "").await.status, 200);
+    assert_eq!(publish(&server, "/whip/other").await.status, 201);
+}
+
+#[tokio::test]
 async fn tokens_open_rooms_and_resources() {
     let (server, _node) = TestServer::with_node(|config| config.keys = Keys::parse(KEYS).unwrap()).await;
     let offer = offer(&[("audio", "sendonly")]);
