@@ -6,7 +6,7 @@ source tests/lib/report.sh
 step 'build' cargo build --quiet --package patchbay --package patchbay-peer
 step 'paths that are connections' cargo test --package patchbay-sfu-core --quiet --test transport -- tcp::
 step 'calls, strangers, broken and slow connections' cargo test --package patchbay-sfu --quiet --lib --test ice_tcp -- --test-threads 2
-step 'telling what comes in by the door of HTTP' cargo test --package patchbay-signaling --quiet --lib -- door::
+step 'the door of HTTP' cargo test --package patchbay-signaling --quiet --lib --test server -- door::
 export PATCHBAY_PREBUILT=1
 step 'headless peers' cargo test --package patchbay-e2e --quiet -- --nocapture --test-threads 1 a_call_without_udp
 step 'browsers' node --test --test-concurrency=1 --test-reporter=spec tests/browser/tcp/*.test.js
