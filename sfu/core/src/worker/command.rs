@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use patchbay_protocol::node::{CommandResult, NodeCommand};
 use patchbay_protocol::{ErrorCode, ParticipantNumber, ProtocolError, RoomId, Step, TransportId};
-use patchbay_sdp::{Candidate, CandidateAddress, CandidateTransport, IceCredentials, Offer};
+use patchbay_sdp::{Candidate, CandidateAddress, CandidateTransport, IceCredentials};
 use rtc_crypto::CryptoError;
 
 use super::member::Member;
@@ -14,7 +14,7 @@ use super::negotiation::{Agreed, Negotiation, Proposal};
 use super::{Room, Worker};
 use crate::TransportKey;
 use crate::router::Router;
-use crate::transport::{DataSetup, Transport, TransportSetup};
+use crate::transport::{Transport, TransportSetup};
 
 impl Worker {
     /// Carries out one command. Whoever calls this has seen to it that a command is carried out once.
@@ -106,13 +106,13 @@ impl Worker {
             remote_ice: offer.ice.clone(),
             remote_fingerprints: offer.fingerprints.clone(),
             dtls_role,
-            data: data_setup(offer),
+            data: proposal.data_setup(),
         };
         let transport = Transport::new(now, setup, &self.identity, Arc::clone(&self.crypto))
             .map_err(|error| ProtocolError::new(ErrorCode::InvalidSdp, error.to_string()))?;
         let index = self.room_or_new(now, room);
         self.demux.add_ufrag(&local_ice.ufrag, key);
-        let negotiation = Negotiation::new(local_ice, offer.ice.clone(), id.0);
+        let negotiation = Negotiation::new(local_ice, offer, id.0);
         let key = self.members.insert(Member::new(id, participant, index, transport, negotiation));
         self.transports.insert(id, key);
         if let Some(room) = self.rooms.get_mut(index) {
@@ -139,6 +139,7 @@ impl Worker {
             return Err(ProtocolError::new(ErrorCode::UnknownTransport, "the transport is gone"));
         };
         let negotiation = &mut member.negotiation;
+        negotiation.check_certificate(&proposal.offer)?;
         if negotiation.remote_ice != proposal.offer.ice {
             negotiation.remote_ice = proposal.offer.ice.clone();
             negotiation.local_ice = fresh.clone();
@@ -148,7 +149,7 @@ impl Worker {
                 .map_err(|error| ProtocolError::new(ErrorCode::Internal, error.to_string()))?;
             self.demux.add_ufrag(&fresh.ufrag, key);
         }
-        if let Some(data) = data_setup(&proposal.offer) {
+        if let Some(data) = proposal.data_setup() {
             member.transport.enable_data(now, data);
         }
         let is_first = negotiation.sections.is_empty();
@@ -157,8 +158,11 @@ impl Worker {
             let candidates = self.candidates.iter().map(announced).collect();
             member.transport.note(now, Step::Answered { candidates });
         }
-        if agreed.is_err() && is_first {
-            self.remove_transport(now, key);
+        match &agreed {
+            Err(_) if is_first => self.remove_transport(now, key),
+            // What changed before the offer failed.
+            Err(_) => self.after_transport(now, key),
+            Ok(_) => {}
         }
         agreed
     }
@@ -189,12 +193,6 @@ impl Worker {
             .copied()
             .ok_or_else(|| ProtocolError::new(ErrorCode::UnknownRoom, format!("there is no room {room} here")))
     }
-}
-
-/// How the offer wants data channels, if it does.
-fn data_setup(offer: &Offer) -> Option<DataSetup> {
-    let section = offer.sections.iter().find(|section| section.is_data() && section.refusal.is_none())?;
-    Some(DataSetup { max_message_bytes: section.max_message_size })
 }
 
 fn unknown_transport(transport: TransportId) -> ProtocolError {

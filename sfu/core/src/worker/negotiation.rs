@@ -10,6 +10,7 @@ use patchbay_sdp::{
 };
 
 use crate::random::Random;
+use crate::transport::DataSetup;
 
 /// All streams of the SFU are in one clock, its own, so one canonical name (RFC 3550 §6.5.1) holds for all of them.
 const CNAME: &str = "patchbay";
@@ -22,6 +23,8 @@ pub(super) struct Negotiation {
     pub(super) local_ice: IceCredentials,
     /// The peer's. Others in a later offer mean an ICE restart (RFC 8839 §4.4.1.1.1).
     pub(super) remote_ice: IceCredentials,
+    /// The certificates of the first offer.
+    fingerprints: Vec<Fingerprint>,
     /// The complete list of the last offer.
     pub(super) publications: Vec<Publication>,
     /// Sections of the last answer.
@@ -79,20 +82,40 @@ impl Proposal {
         }
         Ok(Self { offer, publications, slots, is_data_allowed })
     }
+
+    /// How data channels are wanted, if they are, and may be: whoever may not have them gets no association, whatever it
+    /// makes of the refused section in its answer.
+    pub(super) fn data_setup(&self) -> Option<DataSetup> {
+        let mut sections = self.offer.sections.iter().filter(|_| self.is_data_allowed);
+        let section = sections.find(|section| section.is_data() && section.refusal.is_none())?;
+        Some(DataSetup { max_message_bytes: section.max_message_size })
+    }
 }
 
 impl Negotiation {
     /// Nothing agreed to yet. `session_id` is the number in the answers' origin line.
-    pub(super) fn new(local_ice: IceCredentials, remote_ice: IceCredentials, session_id: u64) -> Self {
+    pub(super) fn new(local_ice: IceCredentials, offer: &Offer, session_id: u64) -> Self {
         Self {
             local_ice,
-            remote_ice,
+            remote_ice: offer.ice.clone(),
+            fingerprints: offer.fingerprints.clone(),
             publications: Vec::new(),
             sections: Vec::new(),
             session_id,
             session_version: 0,
             streams: BTreeMap::new(),
         }
+    }
+
+    /// A transport is one DTLS association for life: another certificate is another client.
+    ///
+    /// # Errors
+    /// `invalid_sdp` if no fingerprint of the offer is one of the first offer's.
+    pub(super) fn check_certificate(&self, offer: &Offer) -> Result<(), ProtocolError> {
+        if offer.fingerprints.iter().any(|fingerprint| self.fingerprints.contains(fingerprint)) {
+            return Ok(());
+        }
+        Err(invalid_sdp("the certificate is not that of the first offer; join again to connect anew"))
     }
 
     /// Answers a proposal. Slots known from before keep their SSRCs and msid.
@@ -228,4 +251,31 @@ fn too_many(what: &str, limit: usize) -> ProtocolError {
 
 fn internal(message: impl Into<String>) -> ProtocolError {
     ProtocolError::new(ErrorCode::Internal, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DATA: &str = include_str!("../../../sdp/tests/golden/chromium-data.offer.sdp");
+    const OTHER: &str = include_str!("../../../sdp/tests/golden/chromium-slots.offer.sdp");
+
+    fn proposal(sdp: &str, is_data_allowed: bool) -> Proposal {
+        Proposal::new(sdp, Vec::new(), Vec::new(), is_data_allowed).unwrap()
+    }
+
+    #[test]
+    fn data_channels_are_for_those_who_may_have_them() {
+        assert!(proposal(DATA, true).data_setup().is_some());
+        assert_eq!(proposal(DATA, false).data_setup(), None);
+    }
+
+    #[test]
+    fn another_certificate_is_another_client() {
+        let (first, other) = (proposal(DATA, true).offer, proposal(OTHER, true).offer);
+        let ours = IceCredentials { ufrag: "aaaa".into(), pwd: "0123456789012345678901".into() };
+        let negotiation = Negotiation::new(ours, &first, 1);
+        assert_eq!(negotiation.check_certificate(&first), Ok(()));
+        assert_eq!(negotiation.check_certificate(&other).unwrap_err().code, ErrorCode::InvalidSdp);
+    }
 }
