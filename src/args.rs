@@ -38,7 +38,8 @@ pub(crate) struct Serve {
     pub(crate) signaling: Signaling,
     #[command(flatten)]
     pub(crate) media: Media,
-    /// Takes media over TCP on the port of HTTP, too, and announces that; on by default if that port is 443
+    /// Takes media over TCP on the port of HTTP, too, and announces that; on by default if that port is 443. Clients must
+    /// reach it directly, as a reverse proxy passes HTTP only
     #[arg(
         long,
         env = "PATCHBAY_ICE_TCP_HTTP",
