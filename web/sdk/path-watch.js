@@ -9,7 +9,11 @@ import { answerTimeout, isDead, isTroubled, nextStep } from "./policy/recovery.j
 /** How often packets are counted, and how often while none come. */
 const LOOK_MS = 500;
 const LOOK_CLOSER_MS = 200;
-/** How many counts back the usual silence is learnt from: 5 s. */
+/** After the id of a candidate pair: what is counted are answers to its checks, of which no browser tells the age. */
+const ANSWERS = " answers";
+/** What lies this far back is no reason to look closer. */
+const FRESH_MS = 250;
+/** How many silences back the usual one is learnt from: some 5 s. */
 const MEMORY = 10;
 
 /**
@@ -36,7 +40,8 @@ export class PathWatch {
   /** Counters by id of what they belong to. @type {Map<string, number>} */
   #received = new Map();
   #receivedAt = 0;
-  #isQuiet = false;
+  /** The silence at the last look. */
+  #silentMs = 0;
   /** The silences that ended of late. @type {number[]} */
   #gaps = [];
   #hasMoved = false;
@@ -102,20 +107,23 @@ export class PathWatch {
     this.#looking = false;
     if (this.#ended) return;
     this.#decide();
-    this.#timer = this.#platform.setTimeout(() => this.#look(), this.#isQuiet ? LOOK_CLOSER_MS : LOOK_MS);
+    this.#timer = this.#platform.setTimeout(() => this.#look(), this.#silentMs > FRESH_MS ? LOOK_CLOSER_MS : LOOK_MS);
   }
 
-  /** @param {Map<string, number>} received */
-  #count(received) {
+  /** @param {ReturnType<typeof receivedIn>} seen */
+  #count({ received, ageMs }) {
     const now = this.#platform.now();
     const before = this.#received;
     this.#received = received;
-    this.#isQuiet = ![...received].some(([id, count]) => count > (before.get(id) ?? 0));
-    if (this.#isQuiet) return;
-    // What an outage was is not what is usual.
-    if (this.#restarts === 0 && before.size > 0) this.#gaps.push(now - this.#receivedAt);
-    if (this.#gaps.length > MEMORY) this.#gaps.shift();
-    this.#receivedAt = now;
+    const grown = [...received].filter(([id, count]) => count > (before.get(id) ?? 0));
+    if (grown.length > 0) {
+      const isAnswered = grown.some(([id]) => id.endsWith(ANSWERS));
+      this.#receivedAt = Math.max(this.#receivedAt, isAnswered ? now : now - ageMs);
+      // What an outage was is not what is usual.
+      if (this.#restarts === 0 && before.size > 0) this.#gaps.push(Math.max(this.#silentMs, now - this.#receivedAt));
+      if (this.#gaps.length > MEMORY) this.#gaps.shift();
+    }
+    this.#silentMs = now - this.#receivedAt;
   }
 
   #decide() {
@@ -174,18 +182,22 @@ export class PathWatch {
 }
 
 /**
- * Numbers that grow when something came over the connection: media, reports, answers to checks.
+ * Numbers that grow when something came over the connection (media, reports, answers to checks), and how old the newest
+ * packet of media or reports is, where the browser tells; 0 where it doesn't.
  * @param {Iterable<[string, any]>} report an `RTCStatsReport`
- * @returns {Map<string, number>}
+ * @returns {{received: Map<string, number>, ageMs: number}}
  */
 export function receivedIn(report) {
   const received = new Map();
+  let ageMs = Number.POSITIVE_INFINITY;
   for (const [id, stat] of report) {
     if (stat.type === "candidate-pair") {
-      received.set(id, (stat.packetsReceived ?? stat.bytesReceived ?? 0) + (stat.responsesReceived ?? 0));
+      received.set(id, stat.packetsReceived ?? stat.bytesReceived ?? 0);
+      received.set(id + ANSWERS, stat.responsesReceived ?? 0);
+      if (stat.lastPacketReceivedTimestamp > 0) ageMs = Math.min(ageMs, Math.max(0, stat.timestamp - stat.lastPacketReceivedTimestamp));
     } else if (stat.type === "inbound-rtp") {
       received.set(id, stat.packetsReceived ?? 0);
     }
   }
-  return received;
+  return { received, ageMs: Number.isFinite(ageMs) ? ageMs : 0 };
 }

@@ -63,8 +63,8 @@ test("silence is judged by what was usual", () => {
   assert.equal(isTroubled({ ...WELL, silentMs: 700 }), true);
   assert.equal(isTroubled({ ...WELL, silentMs: 1_500, usualGapMs: 1_000 }), false, "only reports, once a second");
   assert.equal(isTroubled({ ...WELL, silentMs: 60_000, usualGapMs: null }), false, "nothing ever came");
-  assert.equal(isDead({ ...WELL, silentMs: 1_500 }), false);
-  assert.equal(isDead({ ...WELL, silentMs: 1_600 }), true);
+  assert.equal(isDead({ ...WELL, silentMs: 1_100 }), false);
+  assert.equal(isDead({ ...WELL, silentMs: 1_200 }), true);
   assert.equal(isDead({ ...WELL, silentMs: 2_600, isPublishing: false }), false, "the others may just have stopped");
   assert.equal(isDead({ ...WELL, isBroken: true }), true);
 });

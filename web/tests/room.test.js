@@ -378,11 +378,15 @@ test("media that fails gets ICE restarts while signaling answers, and a rejoin w
 
 /** Packets that come as long as `flows` says so. */
 function flowing(world, rate = 50) {
-  const flow = { flows: true, packets: 0, at: world.now };
+  const flow = { flows: true, packets: 0, answers: 0, at: world.now, last: world.now };
   world.stats = () => {
     if (flow.flows) flow.packets += Math.floor(((world.now - flow.at) * rate) / 1_000);
     flow.at = world.now;
-    return new Map([["pair", { type: "candidate-pair", packetsReceived: flow.packets, responsesReceived: 0 }]]);
+    if (flow.flows) flow.last = world.now;
+    return new Map([["pair", {
+      type: "candidate-pair", packetsReceived: flow.packets, responsesReceived: flow.answers,
+      timestamp: world.now + 1, lastPacketReceivedTimestamp: flow.last + 1,
+    }]]);
   };
   return flow;
 }
@@ -441,7 +445,7 @@ test("a listener whose others stop is left alone", async () => {
   // The browser's checks are answered still.
   for (let second = 0; second < 20; second += 2.5) {
     await world.advance(2_500);
-    flow.packets += 1;
+    flow.answers += 1;
   }
   assert.equal(pc.restarts, 0);
   assert.equal(room.state, "connected");

@@ -11,7 +11,7 @@
 const ASK_AFTER_MS = 700;
 /** Silence after which the path counts as dead while signaling answers, and something had to come: whoever publishes
  * gets a report every second. */
-const DEAD_AFTER_MS = 1_600;
+const DEAD_AFTER_MS = 1_200;
 /** The same for somebody who publishes nothing: all others may just have stopped, but checks are answered every 2.5 s. */
 const DEAD_AFTER_UNSURE_MS = 3_000;
 /** How much longer than the longest gap of late a silence has to be: reports come once a second. */

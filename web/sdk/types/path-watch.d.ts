@@ -1,9 +1,13 @@
 /**
- * Numbers that grow when something came over the connection: media, reports, answers to checks.
+ * Numbers that grow when something came over the connection (media, reports, answers to checks), and how old the newest
+ * packet of media or reports is, where the browser tells; 0 where it doesn't.
  * @param {Iterable<[string, any]>} report an `RTCStatsReport`
- * @returns {Map<string, number>}
+ * @returns {{received: Map<string, number>, ageMs: number}}
  */
-export function receivedIn(report: Iterable<[string, any]>): Map<string, number>;
+export function receivedIn(report: Iterable<[string, any]>): {
+    received: Map<string, number>;
+    ageMs: number;
+};
 /**
  * @typedef {object} PathHost what the watch needs of its session
  * @property {() => Promise<Iterable<[string, any]>>} stats
