@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Sfu(Sfu),
     /// Mints a token
     Token(Token),
+    /// Examines whether a server with these options would work on this host
+    Doctor(Box<Doctor>),
     /// Writes a configuration of coturn and its firewall
     TurnConfig(TurnConfig),
 }
@@ -247,6 +249,24 @@ pub(crate) struct Token {
     /// Its bearer may record
     #[arg(long)]
     pub(crate) record: bool,
+}
+
+/// Options of `doctor`: those of the server, and how to ask.
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    #[command(flatten)]
+    pub(crate) signaling: Signaling,
+    #[command(flatten)]
+    pub(crate) media: Media,
+    /// The name or address that clients use, which the certificate must be for
+    #[arg(long, value_name = "HOST", help_heading = "Examination")]
+    pub(crate) host: Option<String>,
+    /// A web server whose clock to compare with, such as the TURN server's machine
+    #[arg(long, value_name = "HOST[:PORT]", help_heading = "Examination")]
+    pub(crate) clock_from: Option<String>,
+    /// Writes the result as JSON
+    #[arg(long, help_heading = "Examination")]
+    pub(crate) json: bool,
 }
 
 /// Options of `turn-config`.

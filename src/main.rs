@@ -2,6 +2,7 @@
 
 mod args;
 mod config;
+mod doctor;
 mod log;
 mod run;
 mod token;
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
         Some(Command::Signaling(raw)) => start(Config::signaling(raw)),
         Some(Command::Sfu(raw)) => start(Config::sfu(raw)),
         Some(Command::Token(raw)) => token::mint(raw),
+        Some(Command::Doctor(raw)) => return doctor::examine(*raw),
         Some(Command::TurnConfig(raw)) => turn_config::make(raw),
     };
     match result {

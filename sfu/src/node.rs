@@ -54,8 +54,8 @@ impl Drop for SharedPort {
 }
 
 /// What one worker receives on.
-struct Bound {
-    sockets: Vec<MediaSocket>,
+pub(crate) struct Bound {
+    pub(crate) sockets: Vec<MediaSocket>,
     listeners: Vec<TcpListener>,
 }
 
@@ -72,16 +72,7 @@ impl Node {
         let identity = Identity::generate(crypto.as_ref())?;
         let workers =
             config.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZero::get));
-        let ports = ports(config.media_port, workers)?;
-        let (wanted, is_everywhere) = if config.bind.is_empty() {
-            (vec![IpAddr::from(Ipv4Addr::UNSPECIFIED), Ipv6Addr::UNSPECIFIED.into()], true)
-        } else {
-            (config.bind.clone(), false)
-        };
-        let mut bound = Vec::with_capacity(workers);
-        for port in ports {
-            bound.push(bind(&wanted, port, workers, is_everywhere)?);
-        }
+        let bound = bind_all(&config, workers)?;
         let facts = facts(&bound);
         report_buffers(&facts);
         let local_addresses: Vec<SocketAddr> =
@@ -226,6 +217,17 @@ impl Node {
     }
 }
 
+/// The sockets and listeners of every worker.
+pub(crate) fn bind_all(config: &NodeConfig, workers: usize) -> Result<Vec<Bound>, StartError> {
+    let ports = ports(config.media_port, workers)?;
+    let (wanted, is_everywhere) = if config.bind.is_empty() {
+        (vec![IpAddr::from(Ipv4Addr::UNSPECIFIED), Ipv6Addr::UNSPECIFIED.into()], true)
+    } else {
+        (config.bind.clone(), false)
+    };
+    ports.into_iter().map(|port| bind(&wanted, port, workers, is_everywhere)).collect()
+}
+
 /// The port of each worker.
 fn ports(media_port: u16, workers: usize) -> Result<Vec<u16>, StartError> {
     if workers == 0 {
@@ -244,7 +246,7 @@ fn ports(media_port: u16, workers: usize) -> Result<Vec<u16>, StartError> {
 }
 
 /// Listens on the port that all workers share, on every address that media is received on.
-fn listen_shared(bound: &[IpAddr], port: u16) -> Result<Vec<TcpListener>, StartError> {
+pub(crate) fn listen_shared(bound: &[IpAddr], port: u16) -> Result<Vec<TcpListener>, StartError> {
     let mut listeners: Vec<TcpListener> = Vec::new();
     let mut seen = Vec::new();
     for &ip in bound {
@@ -323,7 +325,7 @@ fn bind_once(
     Ok(Bound { sockets, listeners })
 }
 
-fn facts(bound: &[Bound]) -> ProcessFacts {
+pub(crate) fn facts(bound: &[Bound]) -> ProcessFacts {
     let all = || bound.iter().flat_map(|it| &it.sockets);
     ProcessFacts {
         ports: bound.iter().filter_map(|it| it.sockets.first()).map(|s| s.local().port()).collect(),

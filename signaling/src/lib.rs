@@ -33,5 +33,6 @@ pub use connection::OutboxLimit;
 pub use door::IceTcpTaker;
 pub use node::{LinkTiming, NodeHub};
 pub use server::{Server, StartError};
+pub use timeline::is_public;
 pub use tls::{Certificate, CertificateInfo, SELF_SIGNED_FILE, TlsError, TlsSource, host_names};
 pub use turn::Turn;

@@ -34,6 +34,15 @@ pub(crate) struct IceServers {
     pub(crate) turn: Option<Turn>,
 }
 
+impl Turn {
+    /// Credentials for one session, which hold from `now` (since the Unix epoch) for the configured time.
+    pub fn credentials(&self, session: &str, now: Duration) -> (String, String) {
+        let username = format!("{}:{session}", (now + self.ttl).as_secs());
+        let password = credential(self.secret.as_str(), &username);
+        (username, password)
+    }
+}
+
 impl IceServers {
     /// The servers for a session, from now on.
     pub(crate) fn issue(&self, session: &SessionId, unix_ms: u64) -> Vec<IceServer> {

@@ -228,7 +228,7 @@ fn time_of(evidence: &Evidence<'_>, test: impl Fn(&Step) -> bool) -> Option<u64>
 }
 
 /// Whether an address can be reached from elsewhere (RFC 6890).
-pub(crate) fn is_public(ip: IpAddr) -> bool {
+pub fn is_public(ip: IpAddr) -> bool {
     match ip.to_canonical() {
         IpAddr::V4(ip) => {
             let [a, b, ..] = ip.octets();

@@ -15,6 +15,7 @@ use patchbay_protocol::{RoomName, SessionId, Step, TimelineStep, TransportId, Tr
 use tracing::info;
 
 pub(crate) use self::api::routes;
+pub use self::diagnosis::is_public;
 use self::diagnosis::{Diagnosis, Evidence, diagnose};
 
 /// Joins that are remembered. Cost: about 2 KB each.
