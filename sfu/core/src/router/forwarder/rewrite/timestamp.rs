@@ -7,6 +7,11 @@ use patchbay_wire::rtp::RtpTimestamp;
 /// Longest pause that is counted tick by tick; what a player makes of an hour's leap is the same as of a longer one.
 const MAX_PAUSE: Duration = Duration::from_secs(3_600);
 
+/// How far a source's timestamps may leave wall time. A browser's stay within a second, and a packet that is sent again is
+/// at most a few seconds old. What goes further is faulty or hostile: passed on, it would stop a player for as long, and
+/// every later source of the slot with it.
+const MAX_DRIFT: Duration = Duration::from_secs(10);
+
 /// How timestamps advance over a cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Cadence {
@@ -47,6 +52,8 @@ impl Cadence {
 #[derive(Debug)]
 pub(crate) struct TimestampRewriter {
     offset: u32,
+    /// Of the current source, in hertz.
+    clock_rate: u32,
     /// The highest timestamp sent and when its first packet was; before the first packet, where to begin.
     highest: RtpTimestamp,
     sent_at: Option<Instant>,
@@ -58,7 +65,7 @@ pub(crate) struct TimestampRewriter {
 impl TimestampRewriter {
     /// A stream whose first packet will have this timestamp.
     pub(crate) fn new(first: RtpTimestamp) -> Self {
-        Self { offset: 0, highest: first, sent_at: None, owed: 0 }
+        Self { offset: 0, clock_rate: 0, highest: first, sent_at: None, owed: 0 }
     }
 
     /// Begins a source whose first packet has the timestamp `first_in`. Returns false if there is no place for that packet
@@ -72,12 +79,19 @@ impl TimestampRewriter {
             (advance, self.owed) = next;
         }
         self.offset = self.highest.wrapping_add(advance).0.wrapping_sub(first_in.0);
+        self.clock_rate = cadence.clock_rate;
         true
     }
 
     /// The outgoing timestamp of a packet of the current source.
     pub(crate) fn rewrite(&mut self, now: Instant, timestamp: RtpTimestamp) -> RtpTimestamp {
-        let out = self.map(timestamp);
+        let mut out = self.map(timestamp);
+        if let Some(expected) = self.expected(now)
+            && out.distance_from(expected).unsigned_abs() > ticks(MAX_DRIFT, self.clock_rate)
+        {
+            self.offset = expected.0.wrapping_sub(timestamp.0);
+            out = expected;
+        }
         if self.sent_at.is_none() || out.is_newer_than(self.highest) {
             self.highest = out;
             self.sent_at = Some(now);
@@ -85,10 +99,21 @@ impl TimestampRewriter {
         out
     }
 
+    /// Where the stream stands by wall time. `None` before the first packet and after a pause too long to count by.
+    fn expected(&self, now: Instant) -> Option<RtpTimestamp> {
+        let elapsed = now.saturating_duration_since(self.sent_at?);
+        (elapsed < MAX_PAUSE).then(|| self.highest.wrapping_add(ticks(elapsed, self.clock_rate)))
+    }
+
     /// The same for a timestamp that is not sent, as in a sender report.
     pub(crate) fn map(&self, timestamp: RtpTimestamp) -> RtpTimestamp {
         timestamp.wrapping_add(self.offset)
     }
+}
+
+/// A time of at most [`MAX_PAUSE`] in ticks of a clock.
+fn ticks(time: Duration, clock_rate: u32) -> u32 {
+    (time.min(MAX_PAUSE).as_nanos() * u128::from(clock_rate) / 1_000_000_000) as u32
 }
 
 #[cfg(test)]
@@ -141,6 +166,30 @@ mod tests {
         let later = start + Duration::from_secs(1);
         assert!(rewriter.switch(later, RtpTimestamp(777_777), Cadence::video(90_000)));
         assert_eq!(rewriter.rewrite(later, RtpTimestamp(777_777)), RtpTimestamp(92_899));
+    }
+
+    #[test]
+    fn a_leap_of_the_source_is_taken_back_to_wall_time() {
+        let mut now = Instant::now();
+        let mut rewriter = TimestampRewriter::new(RtpTimestamp(1_000));
+        assert!(rewriter.switch(now, RtpTimestamp(0), Cadence::video(90_000)));
+        assert_eq!(rewriter.rewrite(now, RtpTimestamp(0)), RtpTimestamp(1_000));
+        let mut source = RtpTimestamp(0);
+        for leap in [i32::MAX as u32, 1 << 31, 20 * 90_000, u32::MAX - 20 * 90_000] {
+            now += Duration::from_millis(100);
+            source = source.wrapping_add(leap);
+            let expected = rewriter.highest.wrapping_add(9_000);
+            assert_eq!(rewriter.rewrite(now, source), expected, "leap by {leap}");
+            // The rest of the frame, and the next one, go on from there.
+            assert_eq!(rewriter.rewrite(now, source), expected);
+            source = source.wrapping_add(3_000);
+            assert_eq!(rewriter.rewrite(now, source), expected.wrapping_add(3_000));
+        }
+        let old = RtpTimestamp(rewriter.highest.0.wrapping_sub(5 * 90_000).wrapping_sub(rewriter.offset));
+        assert!(
+            rewriter.highest.is_newer_than(rewriter.rewrite(now, old)),
+            "a packet sent again keeps its place"
+        );
     }
 
     #[test]
