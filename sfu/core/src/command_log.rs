@@ -12,7 +12,7 @@ use patchbay_protocol::{CommandId, Epoch, ErrorCode, ProtocolError};
 /// minute. Cost of raising: about 100 bytes each, besides the answers.
 pub const COMMANDS: usize = 65_536;
 /// How many bytes of answers are remembered. An answer with many sections is about 50 KB.
-pub const ANSWER_BYTES: usize = 64 * 1024 * 1024;
+pub const ANSWER_BYTES: usize = 16 * 1024 * 1024;
 
 /// Whether to carry a command out.
 #[derive(Debug, PartialEq)]

@@ -4,6 +4,7 @@
 //! hands on the rest; `session` is what outlives all three.
 
 mod envelope;
+mod reply_log;
 mod request;
 mod run;
 mod session;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use patchbay_protocol::{
-    ClientRequest, CloseCode, ErrorCode, PROTOCOL_VERSION, ProtocolError, Reply, RequestId, SessionId, TroubleKind, Welcome, limit,
+    ClientRequest, CloseCode, ErrorCode, PROTOCOL_VERSION, ProtocolError, Reply, RequestId, SessionId,
+    TroubleKind, Welcome, limit,
 };
 use tracing::{debug, info};
 
@@ -112,7 +113,8 @@ impl Requests {
             return self
                 .fail(id, ProtocolError::new(ErrorCode::AlreadyJoined, "this session is in a room already"));
         }
-        let visitor = Visitor { identity, name, metadata, address: Some(self.address), minted_prefix: "guest" };
+        let visitor =
+            Visitor { identity, name, metadata, address: Some(self.address), minted_prefix: "guest" };
         let join = match admit(&self.app, &room, self.token.as_ref().map(Secret::as_str), visitor) {
             Ok(join) => join.with_offer(offer, Vec::new()),
             Err(error) => {

@@ -12,12 +12,10 @@ use serde::Serialize;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
+use super::reply_log::ReplyLog;
 use crate::metric::Metrics;
 use crate::room::MemberId;
 use crate::rooms::Mailbox;
-
-/// Replies that are kept for repeated ids. Cost of raising: one reply each, mostly 50 bytes, a join's up to megabytes.
-const REPLIES: usize = 256;
 
 /// Bounds of one outbox.
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +40,11 @@ impl Body {
     /// Encodes an event.
     pub(crate) fn event(event: &impl Serialize) -> Self {
         Self(serde_json::to_string(event).unwrap_or_else(|_| String::from("{}")).into())
+    }
+
+    /// Its length in bytes, without a number.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
     }
 
     /// The whole message: `{"seq":1,` and the event's own fields.
@@ -83,7 +86,7 @@ struct State {
     outbox: VecDeque<String>,
     outbox_bytes: usize,
     last_seq: u64,
-    replies: VecDeque<(RequestId, Option<Body>)>,
+    replies: ReplyLog,
     membership: Option<Membership>,
     close: Option<CloseCode>,
 }
@@ -109,9 +112,7 @@ impl Session {
             }
         });
         let mut state = self.state();
-        if let Some(entry) = state.replies.iter_mut().find(|(known, _)| *known == id) {
-            entry.1 = Some(body.clone());
-        }
+        state.replies.keep(id, &body);
         self.push_locked(&mut state, &body);
         drop(state);
         self.wake.notify_one();
@@ -126,21 +127,10 @@ impl Session {
     /// Takes a request's id, or repeats its first reply.
     pub(crate) fn take_id(&self, id: RequestId) -> Seen {
         let mut state = self.state();
-        let seen = match state.replies.iter().find(|(known, _)| *known == id) {
-            Some((_, Some(body))) => {
-                let body = body.clone();
-                self.push_locked(&mut state, &body);
-                Seen::Answered
-            }
-            Some((_, None)) => Seen::Pending,
-            None => {
-                if state.replies.len() >= REPLIES {
-                    state.replies.pop_front();
-                }
-                state.replies.push_back((id, None));
-                Seen::New
-            }
-        };
+        let (seen, first) = state.replies.take(id);
+        if let Some(body) = first {
+            self.push_locked(&mut state, &body);
+        }
         drop(state);
         self.wake.notify_one();
         seen

@@ -1,8 +1,8 @@
 //! Who may open a WebSocket.
 
-use axum::extract::{ConnectInfo, State};
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use patchbay_protocol::{BEARER_PROTOCOL_PREFIX, WEBSOCKET_PROTOCOL, limit};
