@@ -42,6 +42,7 @@ export class PathWatch {
   #receivedAt = 0;
   /** The silence at the last look. */
   #silentMs = 0;
+  #hasAnswers = false;
   /** The silences that ended of late. @type {number[]} */
   #gaps = [];
   #hasMoved = false;
@@ -118,6 +119,7 @@ export class PathWatch {
     const grown = [...received].filter(([id, count]) => count > (before.get(id) ?? 0));
     if (grown.length > 0) {
       const isAnswered = grown.some(([id]) => id.endsWith(ANSWERS));
+      this.#hasAnswers ||= isAnswered;
       this.#receivedAt = Math.max(this.#receivedAt, isAnswered ? now : now - ageMs);
       // What an outage was is not what is usual.
       if (this.#restarts === 0 && before.size > 0) this.#gaps.push(Math.max(this.#silentMs, now - this.#receivedAt));
@@ -135,6 +137,7 @@ export class PathWatch {
       isBroken: state === "disconnected" || state === "failed",
       hasMoved: this.#hasMoved,
       isPublishing: this.#host.isPublishing(),
+      hasAnswers: this.#hasAnswers,
       silentMs: now - this.#receivedAt,
       usualGapMs: this.#gaps.length < 3 ? null : Math.max(...this.#gaps),
       troubledSince: this.#troubledSince,
@@ -145,6 +148,8 @@ export class PathWatch {
     // A restart that is under way shows as `connecting`: neither broken nor well.
     const isPending = state === "connecting" && this.#troubledSince !== null;
     if (!isTroubled(view) && !isPending) {
+      // Whether what came before still comes has to be learnt anew.
+      if (this.#restarts > 0) this.#gaps = [];
       this.#troubledSince = this.#answeredAt = null;
       this.#restarts = 0;
     } else {
