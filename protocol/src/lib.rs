@@ -19,11 +19,14 @@ mod token;
 pub use client::{ClientMessage, ClientRequest, Description, PublicationOffer, SlotOffer};
 pub use close::CloseCode;
 pub use error::{ErrorCode, ProtocolError};
-pub use id::{CommandId, Epoch, Mid, NodeName, ParticipantNumber, RequestId, RoomId, RoomName, SessionId, TrackId, TransportId};
+pub use id::{
+    CommandId, Epoch, Mid, NodeName, ParticipantNumber, RequestId, RoomId, RoomName, SessionId, TrackId,
+    TransportId,
+};
 pub use media::{MediaKind, SlotSource, Source};
 pub use server::{
-    Answer, AnsweredPublication, AnsweredSlot, IceServer, Joined, LeaveReason, Participant, Reply, ServerEvent, ServerMessage,
-    SlotPause, SlotState, Track, TransportState, Welcome,
+    Answer, AnsweredPublication, AnsweredSlot, IceServer, Joined, LeaveReason, Participant, Reply,
+    ServerEvent, ServerMessage, SlotPause, SlotState, Track, TransportState, Welcome,
 };
 pub use timeline::{CheckRefusal, FailCode, Step, TimelineStep, TroubleKind};
 pub use token::{Claims, Grants};

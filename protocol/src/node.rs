@@ -8,8 +8,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CommandId, Epoch, ErrorCode, MediaKind, Mid, NodeName, ParticipantNumber, ProtocolError, RoomId, SlotSource, SlotState,
-    Source, TrackId, TransportId,
+    CommandId, Epoch, ErrorCode, MediaKind, Mid, NodeName, ParticipantNumber, ProtocolError, RoomId,
+    SlotSource, SlotState, Source, TrackId, TransportId,
 };
 
 /// A command to a node.

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    Epoch, Grants, MediaKind, Mid, ParticipantNumber, ProtocolError, RequestId, RoomName, SessionId, SlotSource, Source, TrackId,
+    Epoch, Grants, MediaKind, Mid, ParticipantNumber, ProtocolError, RequestId, RoomName, SessionId,
+    SlotSource, Source, TrackId,
 };
 
 /// One message to a client: the reply to a request, or an event.

@@ -141,7 +141,9 @@ impl fmt::Display for Step {
             }
             Self::Nominated { from } => write!(f, "the client chose the path from {from}"),
             Self::DtlsBegun {} => f.write_str("the DTLS handshake began"),
-            Self::DtlsDone { srtp_profile } => write!(f, "DTLS is done; media is protected by {srtp_profile}"),
+            Self::DtlsDone { srtp_profile } => {
+                write!(f, "DTLS is done; media is protected by {srtp_profile}")
+            }
             Self::MediaIn {} => f.write_str("the first media came in"),
             Self::MediaOut {} => f.write_str("the first media went out"),
             Self::IceRestart {} => f.write_str("the client asked for a new path"),

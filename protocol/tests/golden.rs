@@ -52,7 +52,19 @@ fn client_messages() {
     let seen = round_trip::<ClientMessage>("client.json", "/type");
     assert_kinds(
         &seen,
-        &["hello", "join", "offer", "candidate", "slot", "mute", "update", "chat", "trouble", "ping", "leave"],
+        &[
+            "hello",
+            "join",
+            "offer",
+            "candidate",
+            "slot",
+            "mute",
+            "update",
+            "chat",
+            "trouble",
+            "ping",
+            "leave",
+        ],
     );
 }
 
@@ -107,7 +119,10 @@ fn node_commands() {
 #[test]
 fn node_events() {
     let seen = round_trip::<Event>("node-event.json", "/type");
-    assert_kinds(&seen, &["hello", "done", "transport", "candidate", "slot", "speakers", "timeline", "report"]);
+    assert_kinds(
+        &seen,
+        &["hello", "done", "transport", "candidate", "slot", "speakers", "timeline", "report"],
+    );
     let seen = round_trip::<Event>("node-event.json", "/result/outcome");
     assert_kinds(&seen, &["done", "answered", "synced", "failed"]);
 }

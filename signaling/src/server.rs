@@ -123,7 +123,11 @@ impl Server {
         let tls = app.tls.clone();
         let _renewal =
             tls.clone().map(|tls| AbortOnDrop(tokio::spawn(tls.keep_fresh(app.config.tls_refresh))));
-        let serve = axum::serve(Door::new(listener, tls, ice_tcp), routes(app).into_make_service_with_connect_info::<Visitor>()).with_graceful_shutdown(async move {
+        let serve = axum::serve(
+            Door::new(listener, tls, ice_tcp),
+            routes(app).into_make_service_with_connect_info::<Visitor>(),
+        )
+        .with_graceful_shutdown(async move {
             let _ = is_closing.wait_for(|closing| *closing).await;
         });
         let mut serving = tokio::spawn(async { serve.await });

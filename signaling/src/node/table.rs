@@ -215,7 +215,9 @@ impl Table {
                             .map(|mailbox| (mailbox.clone(), Input::Done { ticket, result }));
                         delivery.into_iter().collect()
                     }
-                    (Destination::Hub, CommandResult::Synced { state }) => self.compare(name, command, &state),
+                    (Destination::Hub, CommandResult::Synced { state }) => {
+                        self.compare(name, command, &state)
+                    }
                     _ => Vec::new(),
                 }
             }

@@ -47,7 +47,9 @@ impl Room {
                 self.remove(member, LeaveReason::Left);
             }
             // Said to whoever keeps the connection timelines, not to the room.
-            ClientRequest::Trouble { .. } | ClientRequest::Ping {} => self.reply(member, id, Ok(Reply::Done {})),
+            ClientRequest::Trouble { .. } | ClientRequest::Ping {} => {
+                self.reply(member, id, Ok(Reply::Done {}))
+            }
             ClientRequest::Hello { .. } | ClientRequest::Join { .. } => {
                 self.refuse(member, id, ErrorCode::AlreadyJoined, "this session is in a room already");
             }

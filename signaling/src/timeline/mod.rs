@@ -96,7 +96,9 @@ impl Timelines {
             let Record { room, identity, .. } = record;
             let has_worked = record.steps.iter().any(|it| matches!(it.step, Step::DtlsDone { .. }));
             let what = if has_worked { "connection lost" } else { "join failed: no media connection" };
-            info!(%room, identity, cause = ?found.cause, words = found.words, remedy = found.remedy, "{what}");
+            let cause = serde_json::json!(found.cause);
+            let cause = cause.as_str().unwrap_or_default();
+            info!(%room, identity, cause, words = found.words, remedy = found.remedy, "{what}");
         }
     }
 

@@ -71,8 +71,13 @@ async fn create(
     let room = RoomName::new(room);
     let token = bearer(&headers);
     let minted_prefix = if kind == Kind::Whip { "whip" } else { "whep" };
-    let visitor =
-        Visitor { identity: parameters.identity, name: parameters.name, metadata: None, address: None, minted_prefix };
+    let visitor = Visitor {
+        identity: parameters.identity,
+        name: parameters.name,
+        metadata: None,
+        address: None,
+        minted_prefix,
+    };
     let mut join = admit(&app, &room, token, visitor).inspect_err(|error| app.metrics.error(error.code))?;
     let sdp = read_offer(kind, &headers, body)?;
     let offer = Offer::parse(&sdp, &Limits::default()).map_err(|error| {

@@ -36,7 +36,8 @@ impl Timeline {
         let bound = if is_final { CAPACITY + FINAL } else { CAPACITY };
         if self.told < bound {
             self.told += 1;
-            let at_ms = u64::try_from(now.saturating_duration_since(self.began).as_millis()).unwrap_or(u64::MAX);
+            let at_ms =
+                u64::try_from(now.saturating_duration_since(self.began).as_millis()).unwrap_or(u64::MAX);
             self.unsent.push(TimelineStep { at_ms, step });
         }
     }

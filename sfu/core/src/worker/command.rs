@@ -54,7 +54,10 @@ impl Worker {
                 let is_known = room.router.set_slot(now, key, &mid, source, &mut self.members);
                 self.after_router(index);
                 if !is_known {
-                    return Err(ProtocolError::new(ErrorCode::UnknownSlot, format!("there is no slot {mid}")));
+                    return Err(ProtocolError::new(
+                        ErrorCode::UnknownSlot,
+                        format!("there is no slot {mid}"),
+                    ));
                 }
             }
             NodeCommand::SetMuted { room, track, muted } => {
@@ -98,7 +101,9 @@ impl Worker {
     ) -> Result<TransportKey, ProtocolError> {
         let offer = &proposal.offer;
         let local_ice = self.draw_credentials()?;
-        let dtls_role = offer.dtls_role().map_err(|error| ProtocolError::new(ErrorCode::InvalidSdp, error.to_string()))?;
+        let dtls_role = offer
+            .dtls_role()
+            .map_err(|error| ProtocolError::new(ErrorCode::InvalidSdp, error.to_string()))?;
         let key = self.members.next_key();
         let setup = TransportSetup {
             key,
@@ -125,7 +130,8 @@ impl Worker {
         if let Some(&index) = self.room_index.get(&room) {
             return index;
         }
-        let elapsed = u64::try_from(now.saturating_duration_since(self.started).as_nanos()).unwrap_or(u64::MAX);
+        let elapsed =
+            u64::try_from(now.saturating_duration_since(self.started).as_nanos()).unwrap_or(u64::MAX);
         let router = Router::new(now, self.unix_nanos.saturating_add(elapsed), self.seed ^ room.0);
         let index = self.rooms.insert(Room { id: room, router, blob: None });
         self.room_index.insert(room, index);
@@ -133,7 +139,12 @@ impl Worker {
     }
 
     /// Answers an offer, restarting ICE if it asks for that. A first offer that fails takes its transport with it.
-    fn negotiate(&mut self, now: Instant, key: TransportKey, proposal: Proposal) -> Result<Agreed, ProtocolError> {
+    fn negotiate(
+        &mut self,
+        now: Instant,
+        key: TransportKey,
+        proposal: Proposal,
+    ) -> Result<Agreed, ProtocolError> {
         let fresh = self.draw_credentials()?;
         let Some(member) = self.members.get_mut(key) else {
             return Err(ProtocolError::new(ErrorCode::UnknownTransport, "the transport is gone"));
@@ -153,7 +164,8 @@ impl Worker {
             member.transport.enable_data(now, data);
         }
         let is_first = negotiation.sections.is_empty();
-        let agreed = negotiation.answer(proposal, self.identity.fingerprint(), self.candidates.clone(), &self.random);
+        let agreed =
+            negotiation.answer(proposal, self.identity.fingerprint(), self.candidates.clone(), &self.random);
         if is_first && agreed.is_ok() {
             let candidates = self.candidates.iter().map(announced).collect();
             member.transport.note(now, Step::Answered { candidates });
@@ -172,14 +184,18 @@ impl Worker {
         let Some(member) = self.members.get(key) else { return };
         let index = member.room;
         let Some(room) = self.rooms.get_mut(index) else { return };
-        let (sections, publications) = (member.negotiation.sections.clone(), member.negotiation.publications.clone());
+        let (sections, publications) =
+            (member.negotiation.sections.clone(), member.negotiation.publications.clone());
         room.router.apply(now, key, &sections, &publications, slots, &mut self.members);
         self.after_transport(now, key);
     }
 
     fn draw_credentials(&self) -> Result<IceCredentials, ProtocolError> {
-        let draw = || -> Result<_, CryptoError> { Ok((self.random.ice_ufrag(self.number)?, self.random.ice_pwd()?)) };
-        let (ufrag, pwd) = draw().map_err(|error| ProtocolError::new(ErrorCode::Internal, error.to_string()))?;
+        let draw = || -> Result<_, CryptoError> {
+            Ok((self.random.ice_ufrag(self.number)?, self.random.ice_pwd()?))
+        };
+        let (ufrag, pwd) =
+            draw().map_err(|error| ProtocolError::new(ErrorCode::Internal, error.to_string()))?;
         Ok(IceCredentials { ufrag, pwd })
     }
 
@@ -188,10 +204,9 @@ impl Worker {
     }
 
     fn room(&self, room: RoomId) -> Result<usize, ProtocolError> {
-        self.room_index
-            .get(&room)
-            .copied()
-            .ok_or_else(|| ProtocolError::new(ErrorCode::UnknownRoom, format!("there is no room {room} here")))
+        self.room_index.get(&room).copied().ok_or_else(|| {
+            ProtocolError::new(ErrorCode::UnknownRoom, format!("there is no room {room} here"))
+        })
     }
 }
 

@@ -28,7 +28,10 @@ impl Counters {
     }
 
     /// All of it with the gauges, sorted by name.
-    pub(super) fn list(&self, gauges: impl IntoIterator<Item = (&'static str, u64)>) -> Vec<(&'static str, u64)> {
+    pub(super) fn list(
+        &self,
+        gauges: impl IntoIterator<Item = (&'static str, u64)>,
+    ) -> Vec<(&'static str, u64)> {
         let transports = &self.transports;
         let mut all = vec![
             ("bytes_in", transports.bytes_in),

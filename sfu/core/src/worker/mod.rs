@@ -130,11 +130,15 @@ impl Worker {
         let has_event = member.transport.has_event();
         match received {
             Received::Rtp { len, .. } => {
-                let (Some(packet), Some(room)) = (datagram.get(..len), self.rooms.get_mut(room)) else { return };
+                let (Some(packet), Some(room)) = (datagram.get(..len), self.rooms.get_mut(room)) else {
+                    return;
+                };
                 room.router.handle_rtp(now, key, packet, &mut self.members);
             }
             Received::Rtcp { len } => {
-                let (Some(compound), Some(room)) = (datagram.get(..len), self.rooms.get_mut(room)) else { return };
+                let (Some(compound), Some(room)) = (datagram.get(..len), self.rooms.get_mut(room)) else {
+                    return;
+                };
                 room.router.handle_rtcp(now, key, compound, &mut self.members);
             }
             Received::Consumed => return self.after_transport(now, key),
@@ -215,7 +219,8 @@ impl Worker {
 
     /// Everything this worker holds, for `sync`.
     pub fn snapshot(&self) -> NodeState {
-        let rooms = self.rooms.iter().map(|(_, room)| RoomState { room: room.id, blob: room.blob.clone() }).collect();
+        let rooms =
+            self.rooms.iter().map(|(_, room)| RoomState { room: room.id, blob: room.blob.clone() }).collect();
         let transports = self
             .transports
             .iter()
@@ -244,7 +249,9 @@ impl Worker {
         for (_, room) in &self.rooms {
             counters.retire_router(room.router.counters());
         }
-        let is_on_tcp = |member: &&member::Member| member.transport.selected_path().is_some_and(|it| it.protocol == Protocol::Tcp);
+        let is_on_tcp = |member: &&member::Member| {
+            member.transport.selected_path().is_some_and(|it| it.protocol == Protocol::Tcp)
+        };
         let gauges = [
             ("paths", self.demux.path_count()),
             ("rooms", self.rooms.len()),
@@ -306,7 +313,9 @@ impl Worker {
                 self.with_router(key, |router, out| router.handle_message(key, channel, message, out));
             }
             TransportEvent::Failed(reason) => self.end_transport(now, key, reason.to_string()),
-            TransportEvent::Closed => self.end_transport(now, key, "the peer closed the connection".to_owned()),
+            TransportEvent::Closed => {
+                self.end_transport(now, key, "the peer closed the connection".to_owned())
+            }
         }
     }
 
@@ -338,7 +347,9 @@ impl Worker {
     /// A channel that the room has no place for is closed again, so that its opener knows.
     fn open_channel(&mut self, now: Instant, key: TransportKey, channel: &ChannelInfo) {
         let mut is_open = false;
-        self.with_router(key, |router, _| is_open = router.handle_channel_opened(key, channel.key, &channel.label));
+        self.with_router(key, |router, _| {
+            is_open = router.handle_channel_opened(key, channel.key, &channel.label)
+        });
         if !is_open && let Some(member) = self.members.get_mut(key) {
             member.transport.close_channel(now, channel.key);
         }
@@ -366,7 +377,9 @@ impl Worker {
         let Some(room) = self.rooms.get_mut(index) else { return };
         while let Some(event) = room.router.poll_event() {
             let event = match event {
-                RouterEvent::SlotChanged { transport, mid, state } => NodeEvent::Slot { transport, mid, state },
+                RouterEvent::SlotChanged { transport, mid, state } => {
+                    NodeEvent::Slot { transport, mid, state }
+                }
                 RouterEvent::Speakers(speakers) => NodeEvent::Speakers { room: room.id, speakers },
             };
             if self.events.len() < MAX_EVENTS {
@@ -441,7 +454,9 @@ fn tcp_candidates(addresses: &[SocketAddr]) -> impl Iterator<Item = Candidate> {
     /// RFC 6544 §4.2: 13 bits are left beside the direction preference.
     const BEST: u16 = 0x1fff;
     let transport = CandidateTransport::Tcp(TcpType::Passive);
-    (0u16..).zip(addresses).map(move |(rank, &address)| Candidate::host(transport, address, BEST.saturating_sub(rank)))
+    (0u16..)
+        .zip(addresses)
+        .map(move |(rank, &address)| Candidate::host(transport, address, BEST.saturating_sub(rank)))
 }
 
 /// The number of the worker whose transport a binding request names, before anybody has checked the request. `None`: it is

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use patchbay_protocol::node::{AcceptedPublication, Publication, Slot};
 use patchbay_protocol::{AnsweredSlot, ErrorCode, MediaKind, Mid, ProtocolError, limit};
 use patchbay_sdp::{
-    Answer, Candidate, Fingerprint, IceCredentials, Limits, LocalDescription, Msid, NegotiatedSection, Offer, OfferedSection, Policy,
-    SectionChoice, SlotStream, Ssrc,
+    Answer, Candidate, Fingerprint, IceCredentials, Limits, LocalDescription, Msid, NegotiatedSection, Offer,
+    OfferedSection, Policy, SectionChoice, SlotStream, Ssrc,
 };
 
 use crate::random::Random;
@@ -71,13 +71,19 @@ impl Proposal {
         for publication in &publications {
             let section = section_of(&offer, &publication.mid)?;
             if kind_of(section) != Some(publication.source.kind()) {
-                return Err(invalid_sdp(format!("media section {} is of another kind than its source", publication.mid)));
+                return Err(invalid_sdp(format!(
+                    "media section {} is of another kind than its source",
+                    publication.mid
+                )));
             }
         }
         for slot in &slots {
             let section = section_of(&offer, &slot.mid)?;
             if !section.is_slot() {
-                return Err(invalid_sdp(format!("media section {} is not received on, so it is no slot", slot.mid)));
+                return Err(invalid_sdp(format!(
+                    "media section {} is not received on, so it is no slot",
+                    slot.mid
+                )));
             }
         }
         Ok(Self { offer, publications, slots, is_data_allowed })
@@ -169,18 +175,28 @@ impl Negotiation {
         if section.is_data() {
             return Ok(if proposal.is_data_allowed { SectionChoice::Data } else { SectionChoice::Reject });
         }
-        let is_published = section.is_publication() && proposal.publications.iter().any(|one| one.mid.as_str() == mid.as_str());
+        let is_published = section.is_publication()
+            && proposal.publications.iter().any(|one| one.mid.as_str() == mid.as_str());
         if !section.is_slot() {
             // A section that is offered but means nothing stays open, as rejecting would stop its transceiver for good.
             return Ok(if is_published { SectionChoice::Publish } else { SectionChoice::Inactive });
         }
-        let group = proposal.slots.iter().find(|slot| slot.mid.as_str() == mid.as_str()).and_then(|slot| slot.group.as_deref());
+        let group = proposal
+            .slots
+            .iter()
+            .find(|slot| slot.mid.as_str() == mid.as_str())
+            .and_then(|slot| slot.group.as_deref());
         let stream = self.stream(mid, group, random)?;
         Ok(if is_published { SectionChoice::PublishAndSlot(stream) } else { SectionChoice::Slot(stream) })
     }
 
     /// The stream of a slot, minted when its section is first seen.
-    fn stream(&mut self, mid: &patchbay_sdp::Mid, group: Option<&str>, random: &Random) -> Result<SlotStream, ProtocolError> {
+    fn stream(
+        &mut self,
+        mid: &patchbay_sdp::Mid,
+        group: Option<&str>,
+        random: &Random,
+    ) -> Result<SlotStream, ProtocolError> {
         if let Some(stream) = self.streams.get(mid) {
             return Ok(stream.clone());
         }
