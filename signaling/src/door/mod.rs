@@ -51,8 +51,11 @@ pub(crate) struct Door {
     tls: Option<Arc<Tls>>,
     ice_tcp: Option<IceTcpTaker>,
     greetings: Crowd,
-    ready: (mpsc::Sender<(Stream, SocketAddr)>, mpsc::Receiver<(Stream, SocketAddr)>),
+    ready: (mpsc::Sender<Guest>, mpsc::Receiver<Guest>),
 }
+
+/// A connection that has been greeted, and where it came from.
+type Guest = (Stream, SocketAddr);
 
 impl Door {
     /// `ice_tcp` takes the connections that turn out to carry media.

@@ -164,11 +164,10 @@ impl CertificateInfo {
         if let Ok(since) = now.duration_since(self.not_after) {
             return Some(format!("expired {} days ago: browsers refuse it until it is renewed", days(since)));
         }
-        if let Ok(until) = self.not_before.duration_since(now).map(days) {
-            if now < self.not_before {
-                let words = "begins to hold only in";
-                return Some(format!("{words} {until} days: is this machine's clock right?"));
-            }
+        if let Ok(until) = self.not_before.duration_since(now).map(days)
+            && now < self.not_before
+        {
+            return Some(format!("begins to hold only in {until} days: is this machine's clock right?"));
         }
         let left = self.not_after.duration_since(now).unwrap_or_default();
         (left < margin).then(|| format!("expires in {} days: renewing it seems to fail", days(left)))

@@ -188,7 +188,8 @@ impl IceLite {
             let is_current = at.generation == self.current.number;
             let is_previous = self.previous.as_ref().is_some_and(|it| it.number == at.generation);
             let is_moved = (is_current || is_previous) && self.is_silent(now, MEDIA_MOVES_AFTER);
-            if !is_moved && !(is_current && at.is_nominated) {
+            let is_chosen = is_current && at.is_nominated;
+            if !(is_moved || is_chosen) {
                 return;
             }
             self.select(path, events);
