@@ -60,6 +60,8 @@ pub struct Client {
     pub room: RoomId,
     /// Where it is on the network.
     pub address: SocketAddr,
+    /// What a NAT makes of it, if there is one; the client knows nothing of it.
+    pub(crate) translated: Option<SocketAddr>,
     /// When it joined.
     pub joined: Instant,
     /// When media could flow.
@@ -110,6 +112,7 @@ impl Client {
             transport,
             room,
             address,
+            translated: None,
             joined: now,
             connected: None,
             slots: Vec::new(),
@@ -187,6 +190,11 @@ impl Client {
     /// Counters of the peer.
     pub fn stats(&self) -> PeerStats {
         self.peer.stats()
+    }
+
+    /// Where the world sees it.
+    pub(crate) fn outer_address(&self) -> SocketAddr {
+        self.translated.unwrap_or(self.address)
     }
 
     /// The offer in force says this of sections; the answer, what they became.

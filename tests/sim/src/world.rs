@@ -105,7 +105,7 @@ impl World {
         let server = self.server;
         let client = self.client_mut(who);
         (client.up, client.down) = (up, down);
-        let address = client.address;
+        let address = client.outer_address();
         self.network.set(address, server, up);
         self.network.set(server, address, down);
     }
@@ -252,11 +252,24 @@ impl World {
 
     /// The participant's network changes: it is at another address, and its old one is dead.
     pub fn lose_address(&mut self, who: ParticipantNumber) {
-        let before = self.client(who).address;
+        let before = self.client(who).outer_address();
         self.by_address.remove(&before);
         let address = self.new_address(who);
         let client = self.client_mut(who);
         client.address = address;
+        client.translated = None;
+        let (up, down) = (client.up, client.down);
+        self.set_path(who, up, down);
+    }
+
+    /// A NAT forgets what it has translated, and makes something else of the participant's address from now on. Nobody tells
+    /// the participant.
+    pub fn rebind(&mut self, who: ParticipantNumber) {
+        let before = self.client(who).outer_address();
+        self.by_address.remove(&before);
+        let translated = self.new_address(who);
+        let client = self.client_mut(who);
+        client.translated = Some(translated);
         let (up, down) = (client.up, client.down);
         self.set_path(who, up, down);
     }
@@ -309,7 +322,7 @@ impl World {
     /// A participant is gone without a word.
     pub fn kill(&mut self, who: ParticipantNumber) {
         if let Some(client) = self.clients.remove(&who) {
-            self.by_address.remove(&client.address);
+            self.by_address.remove(&client.outer_address());
             self.note_violations(client.violations);
         }
     }
@@ -495,6 +508,7 @@ impl World {
         let now = self.now;
         let Some(client) = self.clients.get_mut(&who) else { return };
         client.settle(now);
+        let source = client.outer_address();
         let mut captured = Vec::new();
         while let Some(transmit) = client.peer.poll_transmit(now) {
             // What would leave from an address that is no longer there does not.
@@ -503,7 +517,7 @@ impl World {
             }
             let size = transmit.segment_size.unwrap_or(transmit.contents.len()).max(1);
             for datagram in transmit.contents.chunks(size) {
-                self.network.send(now, transmit.path.local, transmit.path.remote, datagram);
+                self.network.send(now, source, transmit.path.remote, datagram);
                 captured.push(datagram.to_vec());
             }
         }

@@ -88,3 +88,37 @@ fn a_restart_in_place_interrupts_nothing() {
         world.assert_sound();
     });
 }
+
+#[test]
+fn a_nat_that_forgets_costs_one_interval_of_checks() {
+    let gaps = for_seeds("rebinding", 5, |seed| {
+        let mut world = World::new(seed);
+        world.set_default_path(delay(25), delay(25));
+        let all = everyone_sees_everyone(&mut world, 3);
+        world.run_for(s(5));
+        world.assert_sound();
+        let moved = all[0];
+        let asked = world.counter("keyframe_request_sent");
+        world.rebind(moved);
+        world.run_for(s(4));
+        assert!(world.counter("keyframe_request_sent") > asked, "no keyframe was asked for");
+        for client in world.clients() {
+            for (mid, video) in client.videos() {
+                let gap = video.gap(world.now());
+                assert!(
+                    gap.is_some_and(|gap| gap < ms(200)),
+                    "{} {mid} stands still: {gap:?}",
+                    client.number
+                );
+            }
+        }
+        world.run_for(s(60));
+        assert_eq!(world.counter("paths"), 3, "the old path is forgotten");
+        gap_of(&world, moved).as_secs_f64() * 1_000.0
+    });
+    let worst = gaps.iter().copied().fold(0.0, f64::max);
+    // The agent of the peer looks after its path every 2 s, and what it says then takes a round trip and a keyframe.
+    assert!(worst < 3_000.0, "no picture for {worst} ms");
+    figure("sim_rebinding_gap_median_ms", median(gaps), "ms");
+    figure("sim_rebinding_gap_worst_ms", worst, "ms");
+}
