@@ -117,7 +117,7 @@ fn a_nat_that_forgets_costs_one_interval_of_checks() {
         gap_of(&world, moved).as_secs_f64() * 1_000.0
     });
     let worst = gaps.iter().copied().fold(0.0, f64::max);
-    // The agent of the peer looks after its path every 2 s, and what it says then takes a round trip and a keyframe.
+    // The agent of the peer looks after its path every 2.5 s, and what it says then takes a round trip and a keyframe.
     assert!(worst < 3_000.0, "no picture for {worst} ms");
     figure("sim_rebinding_gap_median_ms", median(gaps), "ms");
     figure("sim_rebinding_gap_worst_ms", worst, "ms");
