@@ -5,7 +5,7 @@ import { mkdirSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { launch } from '../browser/lib/browser.js';
 import { join } from '../browser/lib/participant.js';
-import { program, start } from '../browser/lib/server.js';
+import { program } from '../browser/lib/server.js';
 import { figure, until } from '../browser/lib/until.js';
 import { CLIENT, PORT, SFU, TRANSPORTS, TURN, URL, open } from './world.js';
 
@@ -117,10 +117,12 @@ for (const [name, { url, protocol }] of Object.entries(TRANSPORTS)) {
 test('headless peers: media flows through the relay', { timeout: 60_000 }, async () => {
   // The webrtc crate asks for mDNS, which needs a route.
   world.run('a', 'ip', 'route', 'add', '224.0.0.0/4', 'dev', 'pbrelaya');
-  const peer = (name, ...args) => start(`peer-${name}`, ...world.command('a', program('patchbay-peer'), '--server', URL, '--room', 'headless',
-    '--identity', name, '--bind', CLIENT[0], '--relay', ...args));
-  const publisher = peer('publisher', '--video', 'ball', '--audio', 'tone', '--duration', '0');
-  const player = peer('player', '--video-slot', 'participant:1', '--duration', '8', '--expect-frames', '30');
+  const peer = (name, args, onLine) => world.start(`peer-${name}`, 'a', [program('patchbay-peer'), '--server', URL, '--room', 'headless',
+    '--identity', name, '--bind', CLIENT[0], '--relay', ...args], { onLine });
+  let last = {};
+  const publisher = peer('publisher', ['--video', 'ball', '--audio', 'tone', '--duration', '0', '--stats-every', '0.2'], (line) => { last = JSON.parse(line); });
+  await until(20_000, () => `the publisher, ${JSON.stringify(last)}`, () => last.state === 'connected');
+  const player = peer('player', ['--video-slot', `participant:${last.participant}`, '--duration', '8', '--expect-frames', '30']);
   assert.equal(await player.ended, 0, 'frames arrived');
   await publisher.stop();
 });

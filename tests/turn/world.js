@@ -54,6 +54,12 @@ export async function open(name, more = []) {
     renewCertificate: () => {},
     /** A client with its sockets on side a; see client.py. */
     client: () => turnClient(command('a', 'python3', join(ROOT, 'tests/turn/client.py'))),
+    /** Starts a program at a side; it ends with the world. */
+    start(name, side, words, options) {
+      const started = start(name, ...command(side, ...words), options);
+      running.push(started);
+      return started;
+    },
     /** Something that answers datagrams at an address of side b. */
     async echo(address, port) {
       const started = await echo(command('b', process.execPath, '-e', ECHO, address, String(port)));
@@ -63,7 +69,7 @@ export async function open(name, more = []) {
     /** The addresses that coturn has sockets on, as `ss` shows them. */
     sockets: () => run('b', 'ss', '-H', '-l', '-n', '-t', '-u', '-p').split('\n').filter((line) => line.includes('turnserver')).map((line) => line.trim().split(/\s+/)[4]),
     async close() {
-      for (const child of running) await child.stop();
+      for (const child of running.reverse()) await child.stop();
       network.takeDown();
       rmSync(directory, { recursive: true, force: true });
     },
