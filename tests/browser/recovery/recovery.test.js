@@ -184,6 +184,20 @@ for (const seconds of IS_LONG ? [5, 20, 60] : [5, 20]) {
   });
 }
 
+test('a link that goes down and comes back with another address', { timeout: 120_000 }, async (context) => {
+  const began = Date.now();
+  run('b', 'ip', 'link', 'set', 'pbrecovb', 'down');
+  await new Promise((resolve) => setTimeout(resolve, 6_000));
+  network.address('b', '198.51.100.90');
+  run('b', 'ip', 'link', 'set', 'pbrecovb', 'up');
+  const ended = Date.now();
+  await settled(ended);
+  const back = [await stillness(ada, began), await stillness(ben, began)].map(({ end }) => Math.max(0, end - ended));
+  context.diagnostic(JSON.stringify({ back, ...(await story(ada, began)) }));
+  figure('link_back_ms', Math.max(...back), 'ms');
+  assert.ok(Math.max(...back) <= 10_000, `${back}`);
+});
+
 test('UDP that is blocked in the middle of a call: media goes on over TCP', { timeout: 120_000 }, async (context) => {
   assert.equal((await ada.stats()).path.protocol, 'udp');
   const began = Date.now();
