@@ -47,7 +47,7 @@ fn run(raw: args::TurnConfig, output: &mut impl Write) -> Result<(), TurnConfigE
         (Some(TurnFile::Firewall), _) => firewall_nft(&settings),
         (Some(TurnFile::Turnserver), _) => {
             let path = secret_file.filter(|_| show_secret);
-            let secret = path.as_deref().map(|path| secret(path)).transpose()?;
+            let secret = path.as_deref().map(secret).transpose()?;
             turnserver_conf(&settings, secret.as_deref())?
         }
         (None, Some(out)) => {
