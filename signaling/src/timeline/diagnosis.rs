@@ -148,8 +148,13 @@ fn no_checks(evidence: &Evidence<'_>) -> Diagnosis {
         .filter_map(|text| text.trim_end_matches("/tcp").parse().ok())
         .collect();
     let list = |addresses: &[SocketAddr]| {
-        let mut texts: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-        texts.dedup();
+        let mut texts: Vec<String> = Vec::new();
+        for text in addresses.iter().map(ToString::to_string) {
+            // UDP and TCP have the same.
+            if !texts.contains(&text) {
+                texts.push(text);
+            }
+        }
         texts.join(", ")
     };
     if announced.is_empty() {
