@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Ten ways to break a connection, each really done: the doctor or the timeline names it as docs/troubleshooting.md says
+# Ten ways to break a connection, each really done: the doctor, the timeline or the page names it as the documentation says
 # installs: tools node browsers net turn
-# figures: breakages_named
+# figures: breakages_named trouble_shown_ms
 source tests/lib/report.sh
 step 'build' cargo build --quiet --package patchbay --package patchbay-peer
 step 'the doctor alone' cargo test --package patchbay --quiet -- doctor::
