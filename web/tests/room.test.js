@@ -45,6 +45,19 @@ test("fresh credentials are there for the next ICE restart", async () => {
   assert.deepEqual(pc.getConfiguration().iceServers, fresh);
 });
 
+test("what a TURN server says to the browser is told to the server, once each and not without end", async () => {
+  const { world, socket, pc } = await join();
+  const url = "turn:192.0.2.1?transport=udp";
+  pc.onicecandidateerror({ url, errorCode: 401, errorText: "Unauthor\u0000ised" });
+  pc.onicecandidateerror({ url, errorCode: 401, errorText: "Unauthor\u0000ised" });
+  for (let port = 1; port < 20; port += 1) pc.onicecandidateerror({ url: `turn:192.0.2.1:${port}`, errorCode: 701, errorText: "" });
+  await world.settle();
+  const told = only(socket, "trouble");
+  assert.deepEqual({ kind: told[0].kind, detail: told[0].detail }, { kind: "turn_refused", detail: `${url}: 401 Unauthor?ised` });
+  assert.equal(told[1].kind, "turn_unreachable");
+  assert.equal(told.length, 8);
+});
+
 test("the state follows the media, not the signaling", async () => {
   const { room, pc } = await join();
   assert.equal(room.state, "connecting");

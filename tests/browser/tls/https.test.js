@@ -3,10 +3,12 @@
  * The browser is told to accept any certificate, as a person would who compared the fingerprint.
  */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { connect } from 'node:tls';
 import { after, afterEach, test } from 'node:test';
 import { launch } from '../lib/browser.js';
 import { join as joinRoom } from '../lib/participant.js';
@@ -104,4 +106,32 @@ test('a node dials wss, and only where the certificate is the right one', async 
   await ready(url);
   await node.stop();
   await signaling.stop();
+});
+
+/** The fingerprint of the certificate that a server shows, or null. */
+function shown(port) {
+  return new Promise((resolve) => {
+    const socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false }, () => {
+      resolve(socket.getPeerCertificate().fingerprint256);
+      socket.end();
+    });
+    socket.on('error', () => resolve(null));
+  });
+}
+
+test('SIGHUP has a renewed certificate read at once, and a bad one refused', async () => {
+  const [certificate, key] = [join(state, 'cert.pem'), join(state, 'key.pem')];
+  const renew = () => execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost', '-days', '30', '-keyout', key, '-out', certificate], { stdio: 'pipe' });
+  renew();
+  const port = await freePort();
+  const server = start('server-hup', program('patchbay'), ['--listen', `127.0.0.1:${port}`, '--media-port', '0', '--tls-cert', certificate, '--tls-key', key], { env: { RUST_LOG: 'info' } });
+  const first = await until(20_000, 'a certificate', () => shown(port));
+  writeFileSync(key, 'rubbish');
+  server.child.kill('SIGHUP');
+  await until(5_000, 'the refusal', () => readFileSync(join(ARTIFACTS, 'server-hup.log'), 'utf8').includes('the old certificate stays in use'));
+  assert.equal(await shown(port), first);
+  renew();
+  server.child.kill('SIGHUP');
+  // Files are looked at every minute; this is sooner.
+  await until(5_000, 'the new certificate', async () => ![first, null].includes(await shown(port)));
 });
