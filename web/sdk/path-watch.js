@@ -3,12 +3,13 @@
  * gives up. It looks at the packets that come in, at what the browser says of the connection, and at what the system
  * says of the network.
  */
-import { PatchbayError } from "./errors.js";
 import { answerTimeout, isDead, isTroubled, nextStep } from "./policy/recovery.js";
 
 /** How often packets are counted, and how often while none come. */
 const LOOK_MS = 500;
 const LOOK_CLOSER_MS = 200;
+/** How many times between answers are remembered, and have to be. */
+const ANSWER_MEMORY = 4;
 /** After the id of a candidate pair: what is counted are answers to its checks, of which no browser tells the age. */
 const ANSWERS = " answers";
 /** What lies this far back is no reason to look closer. */
@@ -24,7 +25,7 @@ const MEMORY = 10;
  * @property {() => number | undefined} rttMs of signaling
  * @property {(timeoutMs: number) => Promise<boolean>} ask signaling; false: it is out of reach, and the session over
  * @property {() => void} restart ICE
- * @property {(error: PatchbayError) => void} giveUp
+ * @property {() => void} giveUp
  * @property {() => void} changed whether the path is dead
  */
 
@@ -42,7 +43,10 @@ export class PathWatch {
   #receivedAt = 0;
   /** The silence at the last look. */
   #silentMs = 0;
-  #hasAnswers = false;
+  /** Times between answers to checks of late. @type {number[]} */
+  #answerGaps = [];
+  /** @type {number | null} */
+  #lastAnswerAt = null;
   /** The silences that ended of late. @type {number[]} */
   #gaps = [];
   #hasMoved = false;
@@ -119,13 +123,20 @@ export class PathWatch {
     const grown = [...received].filter(([id, count]) => count > (before.get(id) ?? 0));
     if (grown.length > 0) {
       const isAnswered = grown.some(([id]) => id.endsWith(ANSWERS));
-      this.#hasAnswers ||= isAnswered;
+      if (isAnswered) this.#countAnswer(now);
       this.#receivedAt = Math.max(this.#receivedAt, isAnswered ? now : now - ageMs);
       // What an outage was is not what is usual.
       if (this.#restarts === 0 && before.size > 0) this.#gaps.push(Math.max(this.#silentMs, now - this.#receivedAt));
       if (this.#gaps.length > MEMORY) this.#gaps.shift();
     }
     this.#silentMs = now - this.#receivedAt;
+  }
+
+  /** @param {number} now */
+  #countAnswer(now) {
+    if (this.#lastAnswerAt !== null && this.#restarts === 0) this.#answerGaps.push(now - this.#lastAnswerAt);
+    if (this.#answerGaps.length > ANSWER_MEMORY) this.#answerGaps.shift();
+    this.#lastAnswerAt = now;
   }
 
   #decide() {
@@ -137,7 +148,7 @@ export class PathWatch {
       isBroken: state === "disconnected" || state === "failed",
       hasMoved: this.#hasMoved,
       isPublishing: this.#host.isPublishing(),
-      hasAnswers: this.#hasAnswers,
+      answerGapMs: this.#answerGaps.length < ANSWER_MEMORY ? null : Math.max(...this.#answerGaps),
       silentMs: now - this.#receivedAt,
       usualGapMs: this.#gaps.length < 3 ? null : Math.max(...this.#gaps),
       troubledSince: this.#troubledSince,
@@ -169,7 +180,7 @@ export class PathWatch {
       this.restarted();
       this.#host.restart();
     } else if (step === "give_up") {
-      this.#host.giveUp(new PatchbayError("media_failed", "No way was found for audio and video between this browser and the server."));
+      this.#host.giveUp();
     }
   }
 
@@ -180,8 +191,7 @@ export class PathWatch {
     this.#isHinted = false;
     const isAnswered = await this.#host.ask(answerTimeout(this.#host.rttMs(), isSilent));
     this.#asking = false;
-    if (!isAnswered) return;
-    this.#answeredAt = this.#platform.now();
+    if (isAnswered) this.#answeredAt = this.#platform.now();
     this.#decide();
   }
 }

@@ -58,24 +58,25 @@ function watchNetwork(tell) {
   /** The Network Information API, where there is one. @type {any} */
   const information = /** @type {any} */ (globalThis.navigator)?.connection;
   let type = information?.type;
-  const online = () => tell("moved");
-  const doubtful = () => tell("doubtful");
   // It also changes with every new guess of the network's speed.
   const changed = () => {
     if (information.type === type) return;
     type = information.type;
     tell("moved");
   };
-  globalThis.addEventListener?.("online", online);
-  globalThis.addEventListener?.("offline", doubtful);
-  information?.addEventListener?.("change", changed);
-  // The device slept, or the page was put aside.
-  globalThis.addEventListener?.("visibilitychange", doubtful);
+  const moved = () => tell("moved");
+  const doubtful = () => tell("doubtful");
+  /** @type {[any, string, () => void][]} */
+  const sources = [
+    [globalThis, "online", moved],
+    [globalThis, "offline", doubtful],
+    // The device slept, or the page was put aside.
+    [globalThis, "visibilitychange", doubtful],
+    [information, "change", changed],
+  ];
+  for (const [source, type, listener] of sources) source?.addEventListener?.(type, listener);
   return () => {
-    globalThis.removeEventListener?.("online", online);
-    globalThis.removeEventListener?.("offline", doubtful);
-    information?.removeEventListener?.("change", changed);
-    globalThis.removeEventListener?.("visibilitychange", doubtful);
+    for (const [source, type, listener] of sources) source?.removeEventListener?.(type, listener);
   };
 }
 

@@ -253,11 +253,9 @@ export class Room extends EventTarget {
    */
   async timeline() {
     if (!this.#ticket) return null;
-    const url = new URL(webSocketUrl(this.#url));
-    url.protocol = url.protocol.replace(/^ws/, "http");
-    url.pathname = url.pathname.replace(/[^/]*$/, `timelines/${encodeURIComponent(this.#ticket.session)}`);
-    const headers = { authorization: `Bearer ${this.#ticket.secret}` };
-    const response = await fetch(url, { headers }).catch(() => null);
+    const { session, secret } = this.#ticket;
+    const url = webSocketUrl(this.#url).replace(/^ws/, "http").replace(/[^/]*$/, `timelines/${session}`);
+    const response = await fetch(url, { headers: { authorization: `Bearer ${secret}` } }).catch(() => null);
     return response?.ok ? response.json() : null;
   }
 

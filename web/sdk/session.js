@@ -9,13 +9,12 @@ import { PROTOCOL_VERSION, kindOf } from "./protocol.js";
 import { Transport } from "./transport.js";
 import { abortable } from "./platform.js";
 import { encodingFor } from "./policy/encoding.js";
-import { restartInterval } from "./policy/recovery.js";
 
 const CLIENT = "patchbay-sdk/0.1.0";
 /** How long media may take to flow after a join. */
 const CONNECT_TIMEOUT_MS = 12_000;
 
-/** After this long a first path that failed is looked for again. */
+/** After this long a first path that failed is looked for again; it doubles. */
 const FIRST_RETRY_MS = 250;
 /** Refusals that pass. */
 const PATIENT = new Set(["rate_limited", "overloaded"]);
@@ -194,11 +193,9 @@ export class Session extends EventTarget {
    * time limit stands.
    */
   #retryFirstPath() {
-    const delayMs = this.#firstTries === 0 ? FIRST_RETRY_MS : restartInterval(this.#firstTries);
-    this.#firstTries += 1;
     this.#platform.setTimeout(() => {
-      if (!this.#ended && this.#transport.state === "failed") this.#restartIce();
-    }, delayMs);
+      if (this.#transport.state === "failed") this.#restartIce();
+    }, FIRST_RETRY_MS * 2 ** this.#firstTries++);
   }
 
   #watchPath() {
@@ -209,7 +206,7 @@ export class Session extends EventTarget {
       rttMs: () => this.#connection.rttMs,
       ask: (timeoutMs) => this.#connection.probe(timeoutMs),
       restart: () => this.#restartIce(),
-      giveUp: (error) => this.#lose(error),
+      giveUp: () => this.#lose(noPath()),
       changed: () => this.dispatchEvent(new Event("mediastate")),
     });
   }

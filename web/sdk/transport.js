@@ -34,18 +34,7 @@ export class CandidateEvent extends Event {
   }
 }
 
-/** Something went wrong that the server can't see. */
-export class TroubleEvent extends Event {
-  /**
-   * @param {import("./protocol.js").TroubleKind} kind
-   * @param {string} detail
-   */
-  constructor(kind, detail) {
-    super("trouble");
-    this.kind = kind;
-    this.detail = detail;
-  }
-}
+/** @typedef {Event & {kind: import("./protocol.js").TroubleKind, detail: string}} TroubleEvent something the server can't see */
 
 export class Transport extends EventTarget {
   #platform;
@@ -72,7 +61,7 @@ export class Transport extends EventTarget {
       const detail = `${url}: ${errorCode} ${errorText ?? ""}`.replace(/[^\x20-\x7e]/g, "?").slice(0, 500).trim();
       if (this.#troubles.has(detail) || this.#troubles.size >= TROUBLES) return;
       this.#troubles.add(detail);
-      this.dispatchEvent(new TroubleEvent(kind, detail));
+      this.dispatchEvent(Object.assign(new Event("trouble"), { kind, detail }));
     };
   }
 

@@ -56,7 +56,7 @@ test("a camera sends less when more people share the screens it is shown on", ()
 });
 
 /** A path on which packets come every 20 ms, in its tenth second. */
-const WELL = { now: 10_000, isBroken: false, hasMoved: false, isPublishing: true, hasAnswers: true, silentMs: 20, usualGapMs: 20, troubledSince: null, answeredAt: null, restarts: 0, restartedAt: 0 };
+const WELL = { now: 10_000, isBroken: false, hasMoved: false, isPublishing: true, answerGapMs: 2_500, silentMs: 20, usualGapMs: 20, troubledSince: null, answeredAt: null, restarts: 0, restartedAt: 0 };
 
 test("silence is judged by what was usual", () => {
   assert.equal(isTroubled(WELL), false);
@@ -66,7 +66,9 @@ test("silence is judged by what was usual", () => {
   assert.equal(isDead({ ...WELL, silentMs: 1_100 }), false);
   assert.equal(isDead({ ...WELL, silentMs: 1_200 }), true);
   assert.equal(isDead({ ...WELL, silentMs: 2_600, isPublishing: false }), false, "the others may just have stopped");
-  assert.equal(isDead({ ...WELL, silentMs: 60_000, isPublishing: false, hasAnswers: false }), false, "a browser that tells too little");
+  assert.equal(isDead({ ...WELL, silentMs: 60_000, isPublishing: false, answerGapMs: null }), false, "a browser that tells too little");
+  assert.equal(isDead({ ...WELL, silentMs: 7_000, isPublishing: false, answerGapMs: 5_500 }), false, "checks as seldom as Firefox's");
+  assert.equal(isDead({ ...WELL, silentMs: 3_600, isPublishing: false }), true);
   assert.equal(isDead({ ...WELL, isBroken: true }), true);
 });
 

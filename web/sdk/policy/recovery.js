@@ -12,9 +12,10 @@ const ASK_AFTER_MS = 700;
 /** Silence after which the path counts as dead while signaling answers, and something had to come: whoever publishes
  * gets a report every second. */
 const DEAD_AFTER_MS = 1_200;
-/** The same for somebody who publishes nothing: all others may just have stopped, but checks are answered every 2.5 s,
- * where the browser tells (Chromium does, Firefox does not). */
-const DEAD_AFTER_UNSURE_MS = 3_000;
+/** The same for somebody who publishes nothing: all others may just have stopped, but the browser's checks are answered
+ * still, every 2.5 s in Chromium and every 4 to 6 s in Firefox. */
+const DEAD_AFTER_UNSURE_MS = 3_500;
+const ANSWER_GAPS_BEFORE_DEATH = 1.4;
 /** How much longer than the longest gap of late a silence has to be: reports come once a second. */
 const GAPS_BEFORE_ASKING = 1.75;
 const GAPS_BEFORE_DEATH = 2.5;
@@ -30,7 +31,8 @@ const GIVE_UP_AFTER_MS = 20_000;
  * @property {boolean} isBroken whether the browser itself says that the path is gone
  * @property {boolean} hasMoved whether the system has said that this device is on another network now
  * @property {boolean} isPublishing whether anything is sent, so that reports must come back
- * @property {boolean} hasAnswers whether the browser tells of answers to its checks, which come however little else does
+ * @property {number | null} answerGapMs the longest time of late between answers to the browser's checks, which come
+ *   however little else does; null: not known
  * @property {number} silentMs since something was received
  * @property {number | null} usualGapMs the longest silence in the last seconds; null: nothing has come for long
  * @property {number | null} troubledSince when the trouble began, if it is there
@@ -51,8 +53,9 @@ export function isTroubled({ isBroken, hasMoved, silentMs, usualGapMs }) {
  * Whether the path is dead, as far as anybody can know.
  * @param {PathView} view
  */
-export function isDead({ isBroken, hasMoved, isPublishing, hasAnswers, silentMs, usualGapMs }) {
-  const least = isPublishing ? DEAD_AFTER_MS : hasAnswers ? DEAD_AFTER_UNSURE_MS : Number.POSITIVE_INFINITY;
+export function isDead({ isBroken, hasMoved, isPublishing, answerGapMs, silentMs, usualGapMs }) {
+  const unsure = answerGapMs === null ? Number.POSITIVE_INFINITY : Math.max(DEAD_AFTER_UNSURE_MS, answerGapMs * ANSWER_GAPS_BEFORE_DEATH);
+  const least = isPublishing ? DEAD_AFTER_MS : unsure;
   return isBroken || hasMoved || (usualGapMs !== null && silentMs >= Math.max(least, usualGapMs * GAPS_BEFORE_DEATH));
 }
 

@@ -16,7 +16,7 @@ export function receivedIn(report: Iterable<[string, any]>): {
  * @property {() => number | undefined} rttMs of signaling
  * @property {(timeoutMs: number) => Promise<boolean>} ask signaling; false: it is out of reach, and the session over
  * @property {() => void} restart ICE
- * @property {(error: PatchbayError) => void} giveUp
+ * @property {() => void} giveUp
  * @property {() => void} changed whether the path is dead
  */
 export class PathWatch {
@@ -54,10 +54,9 @@ export type PathHost = {
      * ICE
      */
     restart: () => void;
-    giveUp: (error: PatchbayError) => void;
+    giveUp: () => void;
     /**
      * whether the path is dead
      */
     changed: () => void;
 };
-import { PatchbayError } from "./errors.js";

@@ -16,16 +16,7 @@ export class CandidateEvent extends Event {
         mid?: string;
     };
 }
-/** Something went wrong that the server can't see. */
-export class TroubleEvent extends Event {
-    /**
-     * @param {import("./protocol.js").TroubleKind} kind
-     * @param {string} detail
-     */
-    constructor(kind: import("./protocol.js").TroubleKind, detail: string);
-    kind: import("./protocol.js").TroubleKind;
-    detail: string;
-}
+/** @typedef {Event & {kind: import("./protocol.js").TroubleKind, detail: string}} TroubleEvent something the server can't see */
 export class Transport extends EventTarget {
     /** @param {import("./platform.js").Platform} platform */
     constructor(platform: import("./platform.js").Platform);
@@ -78,4 +69,11 @@ export type Exchanged = {
 export type Offered = {
     sdp: string;
     midOf: (transceiver: RTCRtpTransceiver) => string;
+};
+/**
+ * something the server can't see
+ */
+export type TroubleEvent = Event & {
+    kind: import("./protocol.js").TroubleKind;
+    detail: string;
 };

@@ -4,7 +4,8 @@
  * @property {boolean} isBroken whether the browser itself says that the path is gone
  * @property {boolean} hasMoved whether the system has said that this device is on another network now
  * @property {boolean} isPublishing whether anything is sent, so that reports must come back
- * @property {boolean} hasAnswers whether the browser tells of answers to its checks, which come however little else does
+ * @property {number | null} answerGapMs the longest time of late between answers to the browser's checks, which come
+ *   however little else does; null: not known
  * @property {number} silentMs since something was received
  * @property {number | null} usualGapMs the longest silence in the last seconds; null: nothing has come for long
  * @property {number | null} troubledSince when the trouble began, if it is there
@@ -21,7 +22,7 @@ export function isTroubled({ isBroken, hasMoved, silentMs, usualGapMs }: PathVie
  * Whether the path is dead, as far as anybody can know.
  * @param {PathView} view
  */
-export function isDead({ isBroken, hasMoved, isPublishing, hasAnswers, silentMs, usualGapMs }: PathView): boolean;
+export function isDead({ isBroken, hasMoved, isPublishing, answerGapMs, silentMs, usualGapMs }: PathView): boolean;
 /**
  * What to do now.
  * @param {PathView} view
@@ -72,9 +73,10 @@ export type PathView = {
      */
     isPublishing: boolean;
     /**
-     * whether the browser tells of answers to its checks, which come however little else does
+     * the longest time of late between answers to the browser's checks, which come
+     * however little else does; null: not known
      */
-    hasAnswers: boolean;
+    answerGapMs: number | null;
     /**
      * since something was received
      */
