@@ -45,12 +45,11 @@ export class MorePanel {
     this.#trouble.hidden = timeline === null;
     if (!timeline) return;
     const { diagnosis, steps, troubles } = timeline;
-    const seconds = (/** @type {number} */ ms) => `${(ms / 1000).toFixed(1)} s`;
     this.#trouble.replaceChildren(
       h("h2", {}, "Trouble connecting?"),
       h("p", {}, diagnosis ? diagnosis.words : "Nothing is known to be wrong."),
       diagnosis ? h("p", {}, diagnosis.remedy) : "",
-      h("dl", { class: "keys" }, ...steps.flatMap(({ at_ms, words }) => [h("dt", {}, seconds(at_ms)), h("dd", {}, words)]),
+      h("dl", { class: "keys" }, ...steps.flatMap(({ at_ms, words }) => [h("dt", {}, `${(at_ms / 1000).toFixed(1)} s`), h("dd", {}, words)]),
         ...troubles.flatMap(({ detail }) => [h("dt", {}, "here"), h("dd", {}, detail)])),
       h("hr"));
   }
