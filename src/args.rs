@@ -31,6 +31,8 @@ pub(crate) enum Command {
     Doctor(Box<Doctor>),
     /// Writes a configuration of coturn and its firewall
     TurnConfig(TurnConfig),
+    /// Asks the server of this host whether it is ready; exits with 0 or 1
+    Healthcheck(Healthcheck),
 }
 
 /// Options of `serve`.
@@ -323,6 +325,23 @@ pub(crate) struct TurnConfig {
     /// Prints the secret with it
     #[arg(long, requires = "print", requires = "secret_file")]
     pub(crate) show_secret: bool,
+}
+
+/// Options of `healthcheck`: where the server is, as its own environment has it.
+#[derive(Debug, Args)]
+pub(crate) struct Healthcheck {
+    /// What to ask instead: http://HOST:PORT/readyz, or https. Any certificate will do
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// Where the server listens
+    #[arg(long, env = "PATCHBAY_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
+    pub(crate) listen: SocketAddr,
+    /// The server has a certificate; the file is not read
+    #[arg(long, env = "PATCHBAY_TLS_CERT", value_name = "FILE")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The server has a certificate of its own making
+    #[arg(long, env = "PATCHBAY_TLS_SELF_SIGNED")]
+    pub(crate) tls_self_signed: bool,
 }
 
 /// What `turn-config` makes.

@@ -300,7 +300,9 @@ mod tests {
             Some(Command::Serve(raw)) => Config::serve(raw),
             Some(Command::Signaling(raw)) => Config::signaling(raw),
             Some(Command::Sfu(raw)) => Config::sfu(raw),
-            Some(Command::Token(_) | Command::Doctor(_) | Command::TurnConfig(_)) => {
+            Some(
+                Command::Token(_) | Command::Doctor(_) | Command::TurnConfig(_) | Command::Healthcheck(_),
+            ) => {
                 panic!("these have no configuration")
             }
         }

@@ -3,6 +3,7 @@
 mod args;
 mod config;
 mod doctor;
+mod healthcheck;
 mod log;
 mod run;
 mod token;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
         Some(Command::Sfu(raw)) => start(Config::sfu(raw)),
         Some(Command::Token(raw)) => token::mint(raw),
         Some(Command::Doctor(raw)) => return doctor::examine(*raw),
+        Some(Command::Healthcheck(raw)) => return healthcheck::check(&raw),
         Some(Command::TurnConfig(raw)) => turn_config::make(raw),
     };
     match result {
