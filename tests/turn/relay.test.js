@@ -1,13 +1,11 @@
 /** Chromium that may use nothing but the relay publishes and plays through it: over UDP, TCP and TLS. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { launch } from '../browser/lib/browser.js';
 import { join } from '../browser/lib/participant.js';
 import { program } from '../browser/lib/server.js';
 import { figure, until } from '../browser/lib/until.js';
-import { CLIENT, PORT, SFU, TRANSPORTS, TURN, URL, open } from './world.js';
+import { CLIENT, PORT, SFU, TRANSPORTS, TURN, URL, open, trust } from './world.js';
 
 /** Frames and samples that must be decoded once media flows: five seconds of it. */
 const ENOUGH = { frames: 75, samples: 200_000 };
@@ -18,7 +16,7 @@ before(async () => {
   // Who goes to the SFU without the relay gets nowhere.
   for (const [at, family] of ['ip', 'ip6'].entries()) world.network.block('b', `${family} saddr ${CLIENT[at]} ${family} daddr ${SFU[at]} udp dport ${PORT.server}`);
   const home = world.file('home');
-  trust(home);
+  trust(home, world.file('ca.pem'));
   browser = await launch('chromium', {
     executable: world.network.wrapper('a', '/usr/bin/chromium'),
     // A page without TLS gets no microphone otherwise.
@@ -35,14 +33,6 @@ after(async () => {
   await browser?.close();
   await world?.close();
 });
-
-/** Makes Chromium under this home trust the test's own authority, as it trusts those that an administrator adds. */
-function trust(home) {
-  const database = `sql:${home}/.pki/nssdb`;
-  mkdirSync(`${home}/.pki/nssdb`, { recursive: true });
-  execFileSync('certutil', ['-N', '-d', database, '--empty-password']);
-  execFileSync('certutil', ['-A', '-d', database, '-n', 'test', '-t', 'C,,', '-i', world.file('ca.pem')]);
-}
 
 /** The browser, but each page's connections gather relay candidates alone, of one of the URLs that the server hands out. */
 const through = (url) => ({

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -126,8 +126,8 @@ async function startServer({ command, run, file }, name, more) {
   return server;
 }
 
-/** A certificate authority of our own, and a certificate for coturn's addresses. */
-function certify(directory) {
+/** A certificate authority of our own, and a certificate for coturn's addresses or others. */
+export function certify(directory, addresses = TURN) {
   const openssl = (...words) => execFileSync('openssl', words, { cwd: directory, stdio: 'ignore' });
   const write = (name, text) => writeFileSync(join(directory, name), text);
   const read = (name) => readFileSync(join(directory, name), 'utf8');
@@ -135,13 +135,22 @@ function certify(directory) {
   openssl('req', '-x509', ...key, '-keyout', 'ca.key', '-out', 'ca.pem', '-days', '2', '-subj', '/CN=Patchbay test authority',
     '-addext', 'keyUsage=critical,keyCertSign');
   openssl('req', ...key, '-keyout', 'key.pem', '-out', 'request.pem', '-subj', '/CN=turn.example.org');
-  write('extensions', `subjectAltName=DNS:turn.example.org,IP:${TURN[0]},IP:${TURN[1]}\nextendedKeyUsage=serverAuth\n`);
+  write('extensions', `subjectAltName=DNS:turn.example.org,${addresses.map((address) => `IP:${address}`).join(',')}\nextendedKeyUsage=serverAuth\n`);
   openssl('x509', '-req', '-in', 'request.pem', '-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '2',
     '-extfile', 'extensions', '-out', 'leaf.pem');
   write('chain.pem', read('leaf.pem') + read('ca.pem'));
 }
 
-function turnClient([command, args]) {
+/** Makes Chromium under this home trust an authority, as it trusts those that an administrator adds. */
+export function trust(home, authority) {
+  const database = `sql:${home}/.pki/nssdb`;
+  mkdirSync(`${home}/.pki/nssdb`, { recursive: true });
+  execFileSync('certutil', ['-N', '-d', database, '--empty-password']);
+  execFileSync('certutil', ['-A', '-d', database, '-n', 'test', '-t', 'C,,', '-i', authority]);
+}
+
+/** client.py, run by a command that leads to its namespace. */
+export function turnClient([command, args]) {
   const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   return {
