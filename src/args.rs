@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use patchbay_sfu::{InterfaceRule, PublicIp};
 use patchbay_turn_config::{PortRange, PublicAddress};
 
 /// A WebRTC SFU with WebSocket signaling.
@@ -79,6 +80,9 @@ pub(crate) struct Sfu {
     /// What signaling knows this node by; the same on both sides
     #[arg(long, env = "PATCHBAY_NODE_SECRET", hide_env_values = true, value_name = "SECRET")]
     pub(crate) node_secret: String,
+    /// A STUN server that --public-ip auto asks (repeatable): stun:HOST:PORT
+    #[arg(long, env = "PATCHBAY_STUN_SERVER", value_delimiter = ' ', value_name = "URL")]
+    pub(crate) stun_server: Vec<String>,
     #[command(flatten)]
     pub(crate) media: Media,
     #[command(flatten)]
@@ -134,7 +138,7 @@ pub(crate) struct Signaling {
         value_name = "URL[,USERNAME,CREDENTIAL]"
     )]
     pub(crate) ice_server: Vec<String>,
-    /// A STUN server for clients (repeatable): stun:HOST:PORT
+    /// A STUN server for clients, and for --public-ip auto (repeatable): stun:HOST:PORT
     #[arg(long, env = "PATCHBAY_STUN_SERVER", value_delimiter = ' ', value_name = "URL")]
     pub(crate) stun_server: Vec<String>,
     /// A TURN server that shares --turn-secret (repeatable): turn:HOST:PORT?transport=udp, or turns:HOST:PORT
@@ -168,9 +172,17 @@ pub(crate) struct Media {
     /// A further TCP port for media, shared by all workers, such as 443: for peers whose network allows nothing else
     #[arg(long, env = "PATCHBAY_MEDIA_TCP_PORT", value_name = "PORT")]
     pub(crate) media_tcp_port: Option<u16>,
-    /// An address under which peers reach this host, if it is behind a 1:1 NAT (repeatable)
-    #[arg(long, env = "PATCHBAY_PUBLIC_IP", value_delimiter = ',', value_name = "IP")]
-    pub(crate) public_ip: Vec<IpAddr>,
+    /// An address under which peers reach this host, if it is behind a 1:1 NAT (repeatable): announced before the host's
+    /// own; PUBLIC/LOCAL: in place of that one; auto: what --stun-server sees. Ports must be forwarded unchanged
+    #[arg(long, env = "PATCHBAY_PUBLIC_IP", value_delimiter = ',', value_name = "IP[/LOCAL]|auto")]
+    pub(crate) public_ip: Vec<PublicIp>,
+    /// Announces the addresses of these interfaces only (repeatable): a name, a beginning such as wg*, or a network. By
+    /// default all but bridges to containers and virtual machines
+    #[arg(long, env = "PATCHBAY_INTERFACE", value_delimiter = ',', value_name = "NAME|CIDR")]
+    pub(crate) interface: Vec<InterfaceRule>,
+    /// Announces no address of these interfaces (repeatable)
+    #[arg(long, env = "PATCHBAY_NO_INTERFACE", value_delimiter = ',', value_name = "NAME|CIDR")]
+    pub(crate) no_interface: Vec<InterfaceRule>,
     /// An address to receive media on; all of the host's by default (repeatable)
     #[arg(long, env = "PATCHBAY_MEDIA_BIND", value_delimiter = ',', value_name = "IP")]
     pub(crate) media_bind: Vec<IpAddr>,

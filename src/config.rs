@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use patchbay_protocol::{IceServer, NodeName, limit};
-use patchbay_sfu::NodeConfig;
+use patchbay_sfu::{InterfaceRules, NodeConfig, PublicIp, PublicIpError};
 use patchbay_signaling::{KeyError, Keys, Secret, TlsSource, Turn, host_names};
 
 use crate::args;
@@ -63,6 +63,10 @@ pub(crate) enum ConfigError {
     NodeSecret,
     #[error("--max-connections must be 1 or more")]
     MaxConnections,
+    #[error("--public-ip {0}")]
+    PublicIp(#[from] PublicIpError),
+    #[error("--public-ip auto needs a --stun-server to ask: stun:HOST:PORT")]
+    AutoWithoutStun,
     #[error("--signaling {0:?}: written as ws://HOST:PORT/v1/nodes")]
     SignalingUrl(String),
 }
@@ -75,8 +79,9 @@ const TURN_TTL: std::ops::RangeInclusive<Duration> =
 
 impl Config {
     pub(crate) fn serve(raw: args::Serve) -> Result<Self, ConfigError> {
+        let stun_servers = raw.signaling.stun_server.clone();
         let signaling = Box::new(signaling(raw.signaling)?);
-        let mut node = node(raw.media)?;
+        let mut node = node(raw.media, stun_servers)?;
         // On its own, the server is for this machine: peers here must reach it without any network, too.
         node.announce_loopback |= signaling.listen.ip().is_loopback();
         let has_ice_tcp_http = raw.ice_tcp_http.unwrap_or(signaling.listen.port() == HTTPS_PORT);
@@ -101,7 +106,7 @@ impl Config {
             .map(|path| std::fs::read(&path).map_err(|source| ConfigError::SignalingCa { path, source }));
         let authorities = authorities.transpose()?;
         Ok(Self {
-            role: Role::Sfu { node: node(media)?, url: raw.signaling, authorities, secret },
+            role: Role::Sfu { node: node(media, raw.stun_server)?, url: raw.signaling, authorities, secret },
             log: raw.log,
         })
     }
@@ -120,10 +125,8 @@ fn signaling(raw: args::Signaling) -> Result<patchbay_signaling::Config, ConfigE
     config.insecure_open = raw.insecure_open;
     config.allowed_origins = raw.allowed_origin;
     config.ice_servers = raw.ice_server.iter().map(|text| ice_server(text)).collect::<Result<_, _>>()?;
+    check_stun_servers(&raw.stun_server)?;
     for url in &raw.stun_server {
-        if !is_server_url(url, &["stun", "stuns"]) {
-            return Err(ConfigError::StunServer(url.clone()));
-        }
         config.ice_servers.push(IceServer { urls: vec![url.clone()], username: None, credential: None });
     }
     let secret = turn_secret(raw.turn_secret, raw.turn_secret_file)?;
@@ -151,13 +154,35 @@ fn tls(
     }
 }
 
-fn node(raw: args::Media) -> Result<NodeConfig, ConfigError> {
+fn check_stun_servers(urls: &[String]) -> Result<(), ConfigError> {
+    let bad = urls.iter().find(|url| !is_server_url(url, &["stun", "stuns"]));
+    bad.map_or(Ok(()), |url| Err(ConfigError::StunServer(url.clone())))
+}
+
+/// `stun_servers`: who is asked for the public address, if it is to be detected.
+fn node(raw: args::Media, stun_servers: Vec<String>) -> Result<NodeConfig, ConfigError> {
     let name = raw.node_name.unwrap_or_else(host_name);
     if !limit::is_plain_text(&name, limit::NAME_BYTES) {
         return Err(ConfigError::NodeName);
     }
     let mut config = NodeConfig::new(NodeName::new(name), raw.media_port);
-    config.public_ips = raw.public_ip;
+    check_stun_servers(&stun_servers)?;
+    PublicIp::check(&raw.public_ip)?;
+    for public in raw.public_ip {
+        match public {
+            PublicIp::Address(ip) => config.public_ips.push(ip),
+            PublicIp::Mapped(mapping) => config.public_mappings.push(mapping),
+            // STUN over TLS would need a certificate's name and gives the same answer.
+            PublicIp::Auto => {
+                config.detect_from =
+                    stun_servers.iter().filter(|it| it.starts_with("stun:")).cloned().collect();
+                if config.detect_from.is_empty() {
+                    return Err(ConfigError::AutoWithoutStun);
+                }
+            }
+        }
+    }
+    config.interfaces = InterfaceRules { allow: raw.interface, deny: raw.no_interface };
     config.bind = raw.media_bind;
     config.workers = raw.workers;
     config.announce_loopback = raw.announce_loopback;
@@ -325,6 +350,49 @@ mod tests {
         ] {
             let Role::Serve { node, .. } = parse(line).unwrap().role else { panic!() };
             assert_eq!((node.media_port, node.public_ips.len()), (9, 2), "{line}");
+        }
+    }
+
+    #[test]
+    fn public_addresses_are_told_mapped_or_detected() {
+        let node = |line: &str| match parse(line).map(|it| it.role) {
+            Ok(Role::Serve { node, .. } | Role::Sfu { node, .. }) => Ok(node),
+            Ok(role) => panic!("{role:?}"),
+            Err(error) => Err(error.to_string()),
+        };
+        let with = node(
+            "patchbay --public-ip 203.0.113.7,203.0.113.8/10.0.0.5,auto --stun-server stun:s.example.org \
+             --interface eth0,10.0.0.0/8 --no-interface wg*",
+        );
+        let with = with.unwrap();
+        assert_eq!((with.public_ips.len(), with.public_mappings.len()), (1, 1));
+        assert_eq!(with.detect_from, ["stun:s.example.org"]);
+        assert_eq!((with.interfaces.allow.len(), with.interfaces.deny.len()), (2, 1));
+        let without = node("patchbay --stun-server stun:s.example.org").unwrap();
+        assert!(without.detect_from.is_empty(), "nobody asked for it");
+
+        let sfu = "patchbay sfu --signaling ws://127.0.0.1:1/ --node-secret x --public-ip auto";
+        let line = format!("{sfu} --stun-server stun:s.example.org:3479");
+        assert_eq!(node(&line).unwrap().detect_from, ["stun:s.example.org:3479"]);
+        for (line, words) in [
+            (sfu, "needs a --stun-server"),
+            ("patchbay --public-ip auto --stun-server stuns:s.example.org", "needs a --stun-server"),
+            (
+                "patchbay --public-ip 203.0.113.7 --public-ip 203.0.113.7/10.0.0.5",
+                "203.0.113.7 is given twice",
+            ),
+            ("patchbay --public-ip 203.0.113.7/10.0.0.5,203.0.113.8/10.0.0.5", "stands for two"),
+        ] {
+            assert!(node(line).unwrap_err().contains(words), "{line}");
+        }
+        for (bad, words) in [
+            ("--public-ip 203.0.113.7/24", "PUBLIC/LOCAL"),
+            ("--public-ip 203.0.113.7/fd00::5", "one is IPv4 and the other IPv6"),
+            ("--interface 10.0.0.0/40", "number of bits"),
+        ] {
+            let line = format!("patchbay {bad}");
+            let error = Arguments::try_parse_from(line.split_whitespace()).unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
         }
     }
 

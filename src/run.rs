@@ -67,7 +67,7 @@ async fn serve(
     let is_open = signaling.is_open();
     let mut server = Server::bind(signaling).await?;
     node.tcp_elsewhere = has_ice_tcp_http.then(|| server.local_addr());
-    let node = Node::start(node)?;
+    let node = Node::start(detected(node).await)?;
     if has_ice_tcp_http {
         let intake = node.tcp_intake();
         server.take_ice_tcp(IceTcpTaker::new(move |stream, read| intake.adopt(stream, read)));
@@ -89,11 +89,22 @@ async fn dial(
     secret: &Secret,
     stop: watch::Receiver<bool>,
 ) -> Result<(), Failure> {
-    let node = Node::start(node)?;
+    let node = Node::start(detected(node).await)?;
     info!("node {} dials {url}; media on {}", node.name(), addresses(node.candidates()));
     let result = node.dial(url, authorities, secret.as_str(), stopped(stop)).await;
     node.shutdown().await;
     Ok(result?)
+}
+
+/// With the public addresses that STUN servers know, if they are to be asked: 3 s at most.
+async fn detected(node: NodeConfig) -> NodeConfig {
+    let mut detected = node.clone();
+    let detecting = tokio::task::spawn_blocking(move || {
+        detected.detect_public_ips();
+        detected
+    });
+    // Were there a panic, the node would run as if nothing had been found.
+    detecting.await.unwrap_or(node)
 }
 
 /// Becomes true at the first SIGINT or SIGTERM. A second one ends the process at once.

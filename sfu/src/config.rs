@@ -5,6 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use patchbay_protocol::NodeName;
 
+use crate::interface::{Detection, InterfaceRules, PublicMapping, detect_public_ips};
+
 /// What a node is told at its start.
 #[derive(Debug, Clone)]
 pub struct NodeConfig {
@@ -18,6 +20,13 @@ pub struct NodeConfig {
     /// Addresses under which peers reach this host, if they are not its own (1:1 NAT). Announced first, with the worker's
     /// port, which must therefore be forwarded unchanged.
     pub public_ips: Vec<IpAddr>,
+    /// Addresses announced in place of the host's own, port for port, as far as media is received on the latter.
+    pub public_mappings: Vec<PublicMapping>,
+    /// Which of the host's own addresses are announced.
+    pub interfaces: InterfaceRules,
+    /// STUN servers (`stun:HOST:PORT`) that know this host's public address, if it is to be detected; see
+    /// [`NodeConfig::detect_public_ips`].
+    pub detect_from: Vec<String>,
     /// Addresses to receive media on. Empty: all, IPv4 and, where the host has it, IPv6.
     pub bind: Vec<IpAddr>,
     /// Announces loopback addresses too, last, for peers on this host while it has no other network.
@@ -38,10 +47,43 @@ impl NodeConfig {
             media_port,
             workers: None,
             public_ips: Vec::new(),
+            public_mappings: Vec::new(),
+            interfaces: InterfaceRules::default(),
+            detect_from: Vec::new(),
             bind: Vec::new(),
             announce_loopback: false,
             tcp_port: None,
             tcp_elsewhere: None,
+        }
+    }
+
+    /// Asks the servers in `detect_from`, if any, adds what they say to `public_ips`, and logs it; warns if they say
+    /// nothing. Blocks for 3 s at most.
+    pub fn detect_public_ips(&mut self) {
+        if self.detect_from.is_empty() {
+            return;
+        }
+        let Detection { public, unchanged, silent } = detect_public_ips(&self.detect_from, &self.bind);
+        for ip in &public {
+            tracing::info!(
+                "STUN sees this host at {ip}, behind a NAT: the media ports must be forwarded to it unchanged"
+            );
+        }
+        for ip in &unchanged {
+            tracing::info!("STUN sees this host at {ip}, its own address");
+        }
+        if public.is_empty() && unchanged.is_empty() {
+            let reasons: Vec<String> =
+                silent.iter().map(|(server, why)| format!("{server}: {why}")).collect();
+            tracing::warn!(
+                "--public-ip auto found no address ({}): let UDP through to a STUN server, or give the address itself",
+                reasons.join("; ")
+            );
+        }
+        for ip in public {
+            if !self.public_ips.contains(&ip) && !self.public_mappings.iter().any(|it| it.public == ip) {
+                self.public_ips.push(ip);
+            }
         }
     }
 }

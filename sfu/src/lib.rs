@@ -26,6 +26,10 @@ mod tcp;
 mod worker;
 
 pub use config::{NodeConfig, StartError};
+pub use interface::{
+    Announced, Detection, Finding, InterfaceRule, InterfaceRuleError, InterfaceRules, Origin, PublicIp,
+    PublicIpError, PublicMapping, announcement_report, detect_public_ips,
+};
 pub use link::{DialError, NodeLink};
 pub use node::Node;
 pub use probe::{NodeProbe, probe};

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::dispatcher::{Dispatcher, DispatcherStart, ProcessFacts};
-use crate::interface;
+use crate::interface::{self, Announced, PublicMapping};
 use crate::link::{self, Control, DialError, Dialer, FarEnd, NodeLink};
 use crate::socket::{MediaSocket, SOCKET_BUFFER_BYTES};
 use crate::tcp::{self, TcpIntake};
@@ -81,9 +81,10 @@ impl Node {
         let shared =
             config.tcp_port.map(|port| listen_shared(&bound_ips, port)).transpose()?.unwrap_or_default();
         let host = interface::host_addresses();
-        let choose =
-            |bound: &[IpAddr]| interface::choose(&host, bound, &config.public_ips, config.announce_loopback);
-        let announced = choose(&bound_ips);
+        let announced_as = interface::choose(&host, &bound_ips, &config);
+        report_announcement(&announced_as, &config);
+        let announced = addresses(&announced_as);
+        let choose = |bound: &[IpAddr]| addresses(&interface::choose(&host, bound, &config));
         let shared_candidates = shared_candidates(&config, &announced, choose);
 
         let (outbound, from_workers) = mpsc::channel::<FromWorker>(OUTBOUND);
@@ -334,6 +335,29 @@ pub(crate) fn facts(bound: &[Bound]) -> ProcessFacts {
             all().map(|s| s.buffers().0).min().unwrap_or_default(),
             all().map(|s| s.buffers().1).min().unwrap_or_default(),
         ),
+    }
+}
+
+pub(crate) fn addresses(announced: &[Announced]) -> Vec<IpAddr> {
+    announced.iter().map(|it| it.ip).collect()
+}
+
+/// Says what peers will be told, and which of them can't use it.
+fn report_announcement(announced: &[Announced], config: &NodeConfig) {
+    let node = &config.name;
+    for finding in interface::announcement_report(announced, interface::is_container()) {
+        if finding.is_warning() {
+            tracing::warn!(%node, "{finding}");
+        } else {
+            tracing::info!(%node, "{finding}");
+        }
+    }
+    for PublicMapping { public, local } in interface::unused_mappings(announced, config) {
+        tracing::warn!(
+            %node,
+            "--public-ip {public}/{local} is without effect: no media is received on {local}, or the interface lists leave it \
+             out"
+        );
     }
 }
 

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::num::NonZero;
 
-use crate::node::{bind_all, facts, listen_shared};
+use crate::node::{addresses, bind_all, facts, listen_shared};
 use crate::socket::{MediaSocket, SOCKET_BUFFER_BYTES};
 use crate::{NodeConfig, StartError, interface};
 
@@ -40,8 +40,7 @@ pub fn probe(config: &NodeConfig) -> Result<NodeProbe, StartError> {
     if let Some(port) = config.tcp_port {
         listen_shared(&bound, port)?;
     }
-    let announced =
-        interface::choose(&interface::host_addresses(), &bound, &config.public_ips, config.announce_loopback);
+    let announced = addresses(&interface::choose(&interface::host_addresses(), &bound, config));
     Ok(NodeProbe {
         ports: facts.ports,
         bound,

@@ -75,7 +75,8 @@ pub(crate) fn examine(raw: args::Doctor) -> ExitCode {
     let serve = args::Serve { signaling, media, ice_tcp_http: None, log };
     let mut checks = Vec::new();
     match Config::serve(serve) {
-        Ok(Config { role: Role::Serve { signaling, node, .. }, .. }) => {
+        Ok(Config { role: Role::Serve { signaling, mut node, .. }, .. }) => {
+            node.detect_public_ips();
             let is_running = port::check_http(&signaling, &mut checks);
             let probe = port::check_media(&node, is_running, &mut checks);
             let mapped = ice_server::check(&signaling, &mut checks);
