@@ -28,6 +28,8 @@ pub enum Finding {
     PrivateOnly(Vec<IpAddr>),
     /// Addresses are announced as public that are private.
     PublicIsPrivate(Vec<IpAddr>),
+    /// These are all there are of their family, and private; the other family has public ones.
+    PrivateFamily(Vec<IpAddr>),
     /// No IPv4 address.
     NoIpv4,
     /// No IPv6 address.
@@ -89,6 +91,13 @@ impl fmt::Display for Finding {
                 "--public-ip {} is (are) private: reachable from that network only; outside, the NAT's own address is needed",
                 list(ips)
             ),
+            Self::PrivateFamily(ips) => write!(
+                f,
+                "{} is (are) private: peers elsewhere that have only {} don't get through. Forward the media ports and give \
+                 --public-ip, or --public-ip auto",
+                list(ips),
+                if ips.iter().any(IpAddr::is_ipv4) { "IPv4" } else { "IPv6" }
+            ),
             Self::NoIpv4 => f.write_str(
                 "announces no IPv4 address: peers that have only IPv4 need a TURN server that has both",
             ),
@@ -133,6 +142,10 @@ pub fn announcement_report(announced: &[Announced], is_container: bool) -> Vec<F
         } else {
             Finding::PrivateOnly(ips().collect())
         });
+    } else {
+        let (v4, v6): (Vec<IpAddr>, Vec<IpAddr>) = ips().partition(IpAddr::is_ipv4);
+        let is_lost = |family: &Vec<IpAddr>| !family.is_empty() && family.iter().copied().all(is_private);
+        findings.extend([v4, v6].into_iter().filter(is_lost).map(Finding::PrivateFamily));
     }
     if !ips().any(|ip| ip.is_ipv4()) {
         findings.push(Finding::NoIpv4);
@@ -251,6 +264,12 @@ mod tests {
             [PublicIsPrivate(vec![ip("192.168.1.1")]), NoIpv6]
         );
         assert_eq!(warnings(&[own("2001:db8::1")], false), [NoIpv4]);
+        let half = [own("10.0.0.5"), own("2001:db8::1")];
+        assert_eq!(
+            warnings(&half, false),
+            [PrivateFamily(vec![ip("10.0.0.5")])],
+            "IPv6 helps nobody without it"
+        );
     }
 
     #[test]
