@@ -35,6 +35,13 @@ before(async () => {
     const [command, ...args] = network.at('a', 'curl', '--silent', '--fail', '--max-time', '5', `${URL}/readyz`);
     try { return execFileSync(command, args, { encoding: 'utf8' }); } catch { return false; }
   });
+  // An address that becomes valid while the page loads is a change of network, at which Chromium drops what it fetches.
+  const settled = (side) => {
+    const [command, ...args] = network.at(side, 'ip', '-6', 'address', 'show');
+    const shown = execFileSync(command, args, { encoding: 'utf8' });
+    return shown.includes('fe80::') && !shown.includes('tentative');
+  };
+  await until(10_000, 'addresses to be settled', () => settled('a') && settled('b'));
   browser = await launch('chromium', {
     executable: network.wrapper('a', '/usr/bin/chromium'),
     args: [`--unsafely-treat-insecure-origin-as-secure=${URL}`],
@@ -50,7 +57,7 @@ after(async () => {
 
 test('the page says what is wrong, and what to do', async () => {
   const page = await browser.page(`${URL}/r/trouble?name=Ada&join=1`);
-  await until(15_000, 'the page to join', () => page.evaluate(() => globalThis.patchbay?.room?.state === 'connecting'));
+  await until(30_000, () => `the page to join; ${page.problems.join('; ')}`, () => page.evaluate(() => globalThis.patchbay?.room?.state === 'connecting'));
   const joinedAt = Date.now();
   const button = () => page.evaluate(() => {
     const found = [...document.querySelectorAll('button')].find((it) => it.textContent === 'Trouble connecting?' && !it.hidden);
