@@ -65,35 +65,35 @@ impl fmt::Display for Finding {
                  loosen --interface and --no-interface",
             ),
             Self::LoopbackOnly => f.write_str(
-                "loopback only: reachable from this host alone. Give the host a network, tell its address with --public-ip, or \
+                "announces loopback only: reachable from this host alone. Give the host a network, tell its address with --public-ip, or \
                  loosen --interface and --no-interface",
             ),
             Self::BridgeOnly(names) => write!(
                 f,
-                "only bridges to containers or virtual machines ({}): nobody outside of this machine reaches them. Give the \
+                "announces only bridges to containers or virtual machines ({}): nobody outside of this machine reaches them. Give the \
                  host a network, or tell its address with --public-ip",
                 names.join(", ")
             ),
             Self::ContainerOnly(ips) => write!(
                 f,
-                "{} belong(s) to this container's own network: nobody outside of this machine reaches it. Use host networking, \
+                "announces addresses of this container's own network only ({}): nobody outside of this machine reaches them. Use host networking, \
                  or publish the media ports unchanged and give the machine's address with --public-ip",
                 list(ips)
             ),
             Self::PrivateOnly(ips) => write!(
                 f,
-                "{} is (are) private: reachable from this network only. For peers elsewhere forward the media ports and give \
+                "announces private addresses only ({}): reachable from this network only. For peers elsewhere forward the media ports and give \
                  --public-ip, or --public-ip auto",
                 list(ips)
             ),
             Self::PublicIsPrivate(ips) => write!(
                 f,
-                "--public-ip {} is (are) private: reachable from that network only; outside, the NAT's own address is needed",
+                "what is announced as public is private ({}): reachable from that network only; outside, the NAT's own address is needed",
                 list(ips)
             ),
             Self::PrivateFamily(ips) => write!(
                 f,
-                "{} is (are) private: peers elsewhere that have only {} don't get through. Forward the media ports and give \
+                "announces private addresses only for one family ({}): peers elsewhere that have only {} don't get through. Forward the media ports and give \
                  --public-ip, or --public-ip auto",
                 list(ips),
                 if ips.iter().any(IpAddr::is_ipv4) { "IPv4" } else { "IPv6" }
