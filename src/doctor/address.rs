@@ -72,7 +72,7 @@ pub(super) fn check(
         ));
         return;
     }
-    if announced.iter().all(IpAddr::is_ipv4) {
+    if announced.iter().filter(|ip| !ip.is_loopback()).all(IpAddr::is_ipv4) {
         checks.push(Check::warning(
             NAME,
             "no_ipv6",
@@ -125,6 +125,7 @@ mod tests {
             "wrong_public_ip"
         );
         assert_eq!(finding(&["203.0.113.5"], &["203.0.113.5"], &["2001:db8::1"]), "no_ipv6");
+        assert_eq!(finding(&["203.0.113.5", "::1"], &["203.0.113.5"], &[]), "no_ipv6");
         assert_eq!(finding(&["192.168.1.1"], &["192.168.1.1"], &[]), "public_ip_private");
         assert_eq!(finding(&["203.0.113.5", "2001:db8::5"], &["203.0.113.5"], &["203.0.113.5"]), "ok");
     }
