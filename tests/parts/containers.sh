@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Compositions that compose takes, a Dockerfile without lint, and what it says done by hand: read-only, without root, healthy
-# installs: tools containers
+# Compositions that compose takes, a Dockerfile without lint, what it says done by hand, and media through published ports
+# installs: tools net containers
 # figures: container_healthy_ms
 source tests/lib/report.sh
 bin="$PWD/tests/.provision/containers/bin"
@@ -35,8 +35,9 @@ for file in "${compositions[@]}"; do
     done
 done
 step 'the Dockerfile has no lint' "$bin/hadolint" --failure-threshold info Dockerfile
-step 'build' cargo build --quiet --package patchbay
+step 'build' cargo build --quiet --package patchbay --package patchbay-peer
 as_root=()
 [ "$(id -u)" -eq 0 ] || as_root=(sudo -n env "PATH=$PATH" "HOME=$HOME" "CARGO_HOME=${CARGO_HOME:-$HOME/.cargo}" "RUSTUP_HOME=${RUSTUP_HOME:-$HOME/.rustup}")
 step 'what the Dockerfile says, done' "${as_root[@]}" "$bin/python" tests/containers/exercise.py \
     --profile "${PATCHBAY_CONTAINER_PROFILE:-dev}" "$scratch"
+step 'media through published ports' tests/containers/bridge.sh
