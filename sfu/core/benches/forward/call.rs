@@ -196,7 +196,7 @@ fn vp8_payload(frame: u32, is_first: bool) -> Vec<u8> {
     let start = if is_first { 0x10 } else { 0 };
     let mut payload = vec![0x80 | start, 0xe0, high, low, frame as u8, 0x00];
     // The P bit of the payload header is 0 in a keyframe.
-    payload.push(u8::from(frame % 300 != 0));
+    payload.push(u8::from(!frame.is_multiple_of(300)));
     payload.resize(PAYLOAD_BYTES, 0xa5);
     payload
 }
