@@ -16,6 +16,8 @@ import { CLIENT, NEIGHBOUR, ROUTER, SFU, TURN, open } from './world.js';
 const DOCUMENT = join(ROOT, 'docs/networks.md');
 const ROOM = 'matrix';
 const FRAMES = 20;
+/** How long Chromium may take until it and the server agree on the path. */
+const SETTLED_MS = 20_000;
 /** What was measured, by network. */
 const measured = new Map();
 let world, browser, publisher;
@@ -69,32 +71,37 @@ const ASK = `
   socket.bind(0, () => { ask(); setInterval(ask, 100); });
   setTimeout(() => process.exit(1), 10000);`;
 
-/** What gets an answer within a second. */
+/** What gets an answer: within ten seconds if that is expected, else within one. */
 const PROBE = `
+  const expected = process.argv.slice(1);
   const { connect } = require('node:net');
   const tls = require('node:tls');
   const { createSocket } = require('node:dgram');
   const passes = [];
   const probe = (name, begin) => new Promise((resolve) => {
-    const timer = setTimeout(resolve, 1000);
+    const timer = setTimeout(resolve, expected.includes(name) ? 10000 : 1000);
     begin((works) => { if (works) passes.push(name); clearTimeout(timer); resolve(); });
   });
   const stream = (socket, event) => (done) => socket.on(event, () => done(true)).on('error', () => done(false));
   const plain = connect(443, '${FRONT}', () => plain.write('GET /healthz HTTP/1.1\\r\\nHost: ${FRONT}\\r\\n\\r\\n'));
   const datagram = createSocket('udp4');
   Promise.all([
-    probe('udp', (done) => { datagram.on('message', () => done(true)); datagram.send('?', 7000, '${SFU}'); }),
+    probe('udp', (done) => { datagram.on('message', () => done(true)); setInterval(() => datagram.send('?', 7000, '${SFU}'), 100); }),
     probe('tcp', stream(connect(7882, '${SFU}'), 'connect')),
     probe('443', stream(plain, 'data')),
     probe('tls', stream(tls.connect({ host: '${FRONT}', port: 443, rejectUnauthorized: false }), 'secureConnect')),
   ]).then(() => { console.log(JSON.stringify(passes)); process.exit(0); });`;
 
-const askedByClient = (script) => JSON.parse(world.run('client', process.execPath, '-e', script));
+const askedByClient = (script, ...args) => JSON.parse(world.run('client', process.execPath, '-e', script, ...args));
+
+function timeline(identity) {
+  const session = world.asked('/v1/timelines').find((join) => join.identity === identity)?.session;
+  return session && world.asked(`/v1/timelines/${session}`);
+}
 
 /** The path of a join, as the server's timeline of it tells. */
 async function serverSees(identity) {
-  const session = await until(5_000, `a timeline of ${identity}`, () => world.asked('/v1/timelines').find((join) => join.identity === identity)?.session);
-  const { steps } = world.asked(`/v1/timelines/${session}`);
+  const { steps } = await until(5_000, `a timeline of ${identity}`, () => timeline(identity));
   const from = steps.flatMap((step) => step.step === 'nominated' ? [step.from] : step.step === 'path_changed' ? [step.to] : []).at(-1);
   const isTcp = steps.some((step) => step.step === 'path' && step.from === from && step.tcp);
   const address = from?.split(':')[0];
@@ -117,20 +124,46 @@ async function headless({ key, flags = [] }) {
   return { path: path === 'TURN' ? 'TURN-UDP' : path, time: last.slots[0].first_frame_ms };
 }
 
-async function chromium({ key }) {
+async function chromium({ key, chromium: expected }) {
   const identity = `chromium-${key}`;
   const page = await browser.page(`https://${FRONT}/healthz`);
   try {
-    const { time, local } = await page.evaluate(watch, { roomName: ROOM, identity, frames: FRAMES });
-    const path = await serverSees(identity);
-    if (local.type === 'relay') assert.equal(path, 'TURN');
-    return { path: path === 'TURN' ? `TURN-${local.relayProtocol?.toUpperCase()}` : path, time: Math.round(time) };
+    const time = Math.round(await page.evaluate(watch, { roomName: ROOM, identity, frames: FRAMES }));
+    let path;
+    await until(SETTLED_MS, async () => `${expected.join(' or ')}; it is ${path}, of ${JSON.stringify(await page.evaluate(candidatePairs))}, ${JSON.stringify(timeline(identity).steps)}`, async () => {
+      const local = await page.evaluate(localCandidate);
+      const seen = await serverSees(identity);
+      path = seen === 'TURN' ? `TURN-${local?.relayProtocol?.toUpperCase()}` : seen;
+      return expected.includes(path) && (local?.candidateType === 'relay') === (seen === 'TURN');
+    });
+    return { path, time };
   } finally {
+    await page.evaluate(() => globalThis.matrix?.room.close()).catch(() => {});
     await page.close();
   }
 }
 
-/** In the page: joins, waits for so many frames of the publisher, tells of the first one and of the path. */
+/** In the page: the near end of the path in use. */
+async function localCandidate() {
+  const stats = await globalThis.matrix.connections.at(-1).getStats();
+  const transport = [...stats.values()].find(({ type }) => type === 'transport');
+  const chosen = stats.get(transport?.selectedCandidatePairId);
+  if (!chosen) return null;
+  const { candidateType, relayProtocol } = stats.get(chosen.localCandidateId);
+  return { candidateType, relayProtocol };
+}
+
+/** In the page: every pair of candidates, for an error. */
+async function candidatePairs() {
+  const stats = await globalThis.matrix.connections.at(-1).getStats();
+  return [...stats.values()].filter(({ type }) => type === 'candidate-pair').map((pair) => {
+    const [local, remote] = [stats.get(pair.localCandidateId), stats.get(pair.remoteCandidateId)];
+    const { state, nominated, requestsSent, responsesReceived } = pair;
+    return { local: [local?.candidateType, local?.protocol, local?.relayProtocol], remote: [remote?.address, remote?.port, remote?.protocol], state, nominated, requestsSent, responsesReceived };
+  });
+}
+
+/** In the page: joins, waits for so many frames of the publisher, tells how long the first one took. */
 async function watch({ roomName, identity, frames }) {
   const connections = [];
   const Plain = globalThis.RTCPeerConnection;
@@ -163,18 +196,14 @@ async function watch({ roomName, identity, frames }) {
   });
   slot.show(room.participants.find((participant) => participant.identity === 'publisher').camera).catch(() => {});
   video.play().catch(() => {});
-  const time = await painted;
-  const stats = await connections.at(-1).getStats();
-  const transport = [...stats.values()].find(({ type }) => type === 'transport');
-  const { candidateType, relayProtocol } = stats.get(stats.get(transport.selectedCandidatePairId).localCandidateId);
-  await room.close();
-  return { time, local: { type: candidateType, relayProtocol } };
+  globalThis.matrix = { room, connections };
+  return painted;
 }
 
 for (const network of NETWORKS) {
-  test(`${network.words}: ${network.chromium}`, { timeout: 90_000 }, async () => {
+  test(`${network.words}: ${network.chromium.join(' or ')}`, { timeout: 90_000 }, async () => {
     world.become(network);
-    assert.deepEqual(askedByClient(PROBE).sort(), network.passes, 'what the firewall lets through');
+    assert.deepEqual(askedByClient(PROBE, ...network.passes).sort(), network.passes, 'what the firewall lets through');
     if (network.port) {
       const { seen, strangers } = askedByClient(ASK);
       assert.deepEqual(seen.map(({ address }) => address), [ROUTER, ROUTER]);
@@ -183,23 +212,21 @@ for (const network of NETWORKS) {
     }
     const result = { headless: network.headless && await headless(network), chromium: await chromium(network) };
     measured.set(network.key, result);
-    assert.deepEqual({ headless: result.headless?.path ?? null, chromium: result.chromium.path }, { headless: network.headless, chromium: network.chromium });
+    assert.equal(result.headless?.path ?? null, network.headless);
+    assert.ok(network.chromium.includes(result.chromium.path), result.chromium.path);
+    console.log(`Chromium took ${result.chromium.path}`);
     figure(`matrix_${network.key}_first_frame_ms`, (result.headless || result.chromium).time, 'ms');
     if (result.headless) figure(`matrix_${network.key}_chromium_first_frame_ms`, result.chromium.time, 'ms');
   });
 }
 
-/** The document; cells without a time are the same in every run. */
-function page(timed) {
-  const cell = (one) => (one ? `${one.path}${timed ? ` | ${one.time} ms` : ''}` : `—${timed ? ' |' : ''}`);
-  const rows = NETWORKS.map(({ key, words }) => {
+/** The table. */
+function table() {
+  const rows = NETWORKS.map(({ key, words, headless: told, chromium: possible }) => {
     const { headless: peers, chromium: browsers } = measured.get(key);
-    return `| ${words} | ${cell(peers)} | ${cell(browsers)} |`;
+    return `| ${words} | ${told ?? '—'} | ${peers ? `${peers.time} ms` : ''} | ${possible.join(' or ')} | ${browsers.time} ms |`;
   });
-  const head = timed
-    ? ['| Network of the client | Path, headless | First frame | Path, Chromium | First frame |', '| --- | --- | ---: | --- | ---: |']
-    : ['| Network of the client | Path, headless | Path, Chromium |', '| --- | --- | --- |'];
-  return [...head, ...rows].join('\n');
+  return ['| Network of the client | Path, headless | First frame | Path, Chromium | First frame |', '| --- | --- | ---: | --- | ---: |', ...rows].join('\n');
 }
 
 const INTRODUCTION = `# Networks, and the path that media takes
@@ -214,8 +241,12 @@ and coturn with 3478 and \`turns:\` on 443 have public addresses. Clients get al
   (headless) or was painted (Chromium), once, on a busy machine with two cores. The publisher has been there for a while.
 - A headless peer speaks either UDP or TCP, as it is told, and TURN over UDP only: its path is chosen for it where it is TCP,
   and the dashes are networks that it can't leave.
-- *Only the page* means HTTPS to the page's address. *Only TLS* resets connections to port 443 that don't begin with a TLS
-  handshake, so that ICE-TCP does not pass. All firewalls are behind a port-restricted NAT.
+- *Only the page* means TCP 443 to the page's address; headless peers, which speak no TLS, get the page without. *Only TLS*
+  resets connections to port 443 that don't begin with a TLS handshake, so that ICE-TCP does not pass. All firewalls are
+  behind a port-restricted NAT.
+- The path is what the server's timeline of the join and a browser's statistics tell. Where
+  both TCP and a relay over TCP or TLS pass, and there is no delay on the way, as here, Chromium sometimes connects by the
+  relay before it has tried TCP, and then never tries it. With no relay at hand it always takes TCP; tests/browser/tcp shows that.
 
 `;
 
@@ -227,8 +258,8 @@ function paths(document) {
 
 test('docs/networks.md has these paths', () => {
   assert.equal(measured.size, NETWORKS.length, 'every network was measured');
-  const document = `${INTRODUCTION}${page(true)}\n`;
-  console.log(page(true));
+  const document = `${INTRODUCTION}${table()}\n`;
+  console.log(table());
   if (process.env.UPDATE_DOCS === '1') writeFileSync(DOCUMENT, document);
   assert.deepEqual(paths(readFileSync(DOCUMENT, 'utf8')), paths(document));
 });

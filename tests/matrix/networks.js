@@ -44,20 +44,20 @@ const behind = (allowed) => router({ ...PORT_RESTRICTED, allowed });
  * @property {'same' | 'another'} [port] what another destination sees of the same socket; absent without NAT
  * @property {string | null} headless the path of a headless peer; null where it speaks too little
  * @property {string[]} [flags] of the headless peer
- * @property {string} chromium the path of Chromium
+ * @property {string[]} chromium the paths that Chromium may take: once a relay connects, it may never try TCP
  */
 
 const ALL = ['443', 'tcp', 'tls', 'udp'];
 
 /** @type {Network[]} */
 export const NETWORKS = [
-  { key: 'open', words: 'No NAT, no firewall', inner: PLAIN, outer: PLAIN, passes: ALL, headless: 'UDP host', chromium: 'UDP host' },
-  { key: 'port_restricted', words: 'Port-restricted NAT', inner: PLAIN, outer: router(PORT_RESTRICTED), port: 'same', passes: ALL, headless: 'UDP prflx', chromium: 'UDP prflx' },
-  { key: 'symmetric', words: 'Symmetric NAT', inner: PLAIN, outer: router(SYMMETRIC), port: 'another', passes: ALL, headless: 'UDP prflx', chromium: 'UDP prflx' },
-  { key: 'double', words: 'Two NATs, one behind the other, the outer one symmetric', inner: router(PORT_RESTRICTED), outer: router(SYMMETRIC), port: 'another', passes: ALL, headless: 'UDP prflx', chromium: 'UDP prflx' },
-  { key: 'udp_blocked', words: 'UDP blocked', inner: PLAIN, outer: behind(`iifname lan meta l4proto udp drop\n  ${FREE}`), passes: ['443', 'tcp', 'tls'], headless: 'TCP', flags: ['--tcp'], chromium: 'TCP' },
-  { key: 'only_443', words: 'Only TCP 443', inner: PLAIN, outer: behind('iifname lan tcp dport 443 accept'), passes: ['443', 'tls'], headless: 'TCP', flags: ['--tcp'], chromium: 'TCP' },
-  { key: 'page_udp_3478', words: 'Only the page, and UDP 3478', inner: PLAIN, outer: behind(`iifname lan ip daddr ${FRONT} tcp dport 443 accept\n  iifname lan udp dport 3478 accept`), passes: ['443', 'tls'], headless: 'TURN-UDP', chromium: 'TURN-UDP' },
-  { key: 'page_tcp_3478', words: 'Only the page, and TCP 3478', inner: PLAIN, outer: behind(`iifname lan ip daddr ${FRONT} tcp dport 443 accept\n  iifname lan tcp dport 3478 accept`), passes: ['443', 'tls'], headless: null, chromium: 'TURN-TCP' },
-  { key: 'only_tls', words: 'Only TLS, on TCP 443', inner: PLAIN, outer: behind(TLS_ALONE), passes: ['tls'], headless: null, chromium: 'TURN-TLS' },
+  { key: 'open', words: 'No NAT, no firewall', inner: PLAIN, outer: PLAIN, passes: ALL, headless: 'UDP host', chromium: ['UDP host'] },
+  { key: 'port_restricted', words: 'Port-restricted NAT', inner: PLAIN, outer: router(PORT_RESTRICTED), port: 'same', passes: ALL, headless: 'UDP prflx', chromium: ['UDP prflx'] },
+  { key: 'symmetric', words: 'Symmetric NAT', inner: PLAIN, outer: router(SYMMETRIC), port: 'another', passes: ALL, headless: 'UDP prflx', chromium: ['UDP prflx'] },
+  { key: 'double', words: 'Two NATs, one behind the other, the outer one symmetric', inner: router(PORT_RESTRICTED), outer: router(SYMMETRIC), port: 'another', passes: ALL, headless: 'UDP prflx', chromium: ['UDP prflx'] },
+  { key: 'udp_blocked', words: 'UDP blocked', inner: PLAIN, outer: behind(`iifname lan meta l4proto udp drop\n  ${FREE}`), passes: ['443', 'tcp', 'tls'], headless: 'TCP', flags: ['--tcp'], chromium: ['TCP', 'TURN-TCP', 'TURN-TLS'] },
+  { key: 'only_443', words: 'Only TCP 443', inner: PLAIN, outer: behind('iifname lan tcp dport 443 accept'), passes: ['443', 'tls'], headless: 'TCP', flags: ['--tcp'], chromium: ['TCP', 'TURN-TLS'] },
+  { key: 'page_udp_3478', words: 'Only the page, and UDP 3478', inner: PLAIN, outer: behind(`iifname lan ip daddr ${FRONT} tcp dport 443 accept\n  iifname lan udp dport 3478 accept`), passes: ['443', 'tls'], headless: 'TURN-UDP', chromium: ['TURN-UDP'] },
+  { key: 'page_tcp_3478', words: 'Only the page, and TCP 3478', inner: PLAIN, outer: behind(`iifname lan ip daddr ${FRONT} tcp dport 443 accept\n  iifname lan tcp dport 3478 accept`), passes: ['443', 'tls'], headless: null, chromium: ['TURN-TCP'] },
+  { key: 'only_tls', words: 'Only TLS, on TCP 443', inner: PLAIN, outer: behind(TLS_ALONE), passes: ['tls'], headless: null, chromium: ['TURN-TLS'] },
 ];
