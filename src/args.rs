@@ -126,7 +126,7 @@ pub(crate) struct Signaling {
     /// Lets anybody join any room, also from elsewhere
     #[arg(long, env = "PATCHBAY_INSECURE_OPEN")]
     pub(crate) insecure_open: bool,
-    /// A web origin besides the server's own that may use it, such as https://example.org; * for any
+    /// A web origin besides the server's own that may use it, such as `https://example.org`; * for any
     #[arg(long, env = "PATCHBAY_ALLOWED_ORIGIN", value_delimiter = ',', value_name = "ORIGIN")]
     pub(crate) allowed_origin: Vec<String>,
     /// An ICE server for clients: stun:HOST:PORT, or turn:HOST:PORT,USERNAME,CREDENTIAL

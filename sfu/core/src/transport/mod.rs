@@ -3,7 +3,7 @@
 //! In go datagrams, time, and what is to be sent; out come decrypted RTP and RTCP (in place), [`TransportEvent`]s, and
 //! runs of datagrams. It owns everything that makes a stranger's datagram trustworthy:
 //!
-//! 1. A STUN check counts only with a valid MESSAGE-INTEGRITY ([`ice`]). Nothing else of the message is looked at before.
+//! 1. A STUN check counts only with a valid MESSAGE-INTEGRITY (`ice`). Nothing else of the message is looked at before.
 //! 2. DTLS, RTP and RTCP are read only on paths that such a check has bound. The rest never reaches a state machine.
 //! 3. The DTLS certificate has to match the fingerprint of the offer ([`dtls`]).
 //! 4. SRTP authenticates each packet and refuses replays (`patchbay-wire`).

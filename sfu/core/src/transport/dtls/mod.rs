@@ -1,8 +1,8 @@
 //! DTLS 1.2 (RFC 6347) with the SRTP key extractor (RFC 5764), around `rtc-dtls`.
 //!
 //! What is added to `rtc-dtls` 0.21.1, and why:
-//! - [`guard`]: nothing reaches its machine that could exhaust it.
-//! - [`client_hello`]: AES-GCM is negotiated wherever the client has it at all.
+//! - `guard`: nothing reaches its machine that could exhaust it.
+//! - `client_hello`: AES-GCM is negotiated wherever the client has it at all.
 //! - Retransmission of flights. The machine clears its own timer when anything of the peer's next flight arrives and does
 //!   not set it again if that was a repetition or a part (`handshaker.rs`, `wait`): one lost ServerHello flight and one
 //!   repeated ClientHello, and the handshake hangs for good. It also waits a full second between attempts and gives up after
