@@ -9,6 +9,13 @@
 //! polled. Every state machine here has the same three kinds of method: `handle_*` takes something in, `poll_*` gives
 //! something out until it returns `None`, `deadline` says when `handle_timeout` wants to be called next.
 
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
+)]
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "a test has to begin somewhere in time"))]
+
 pub mod command_log;
 pub mod demux;
 mod egress;

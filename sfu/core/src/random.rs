@@ -17,6 +17,11 @@ pub(crate) fn worker_of_ufrag(ufrag: &[u8]) -> Option<u16> {
     Some(digit(high)? << 6 | digit(low)?)
 }
 
+/// The ICE character of the lowest six bits.
+fn ice_char(bits: u16) -> Option<char> {
+    ICE_CHARS.get(usize::from(bits & 63)).copied().map(char::from)
+}
+
 /// Draws from the crypto provider's random source. In a simulation that source is seeded.
 #[derive(Clone)]
 pub(crate) struct Random {
@@ -30,8 +35,8 @@ impl Random {
 
     /// An ICE user name fragment (RFC 8839 §5.4: at least 24 bits): two characters that name the worker, and 36 bits.
     pub(crate) fn ice_ufrag(&self, worker: u16) -> Result<String, CryptoError> {
-        let prefix = [worker >> 6, worker].map(|digit| char::from(ICE_CHARS[usize::from(digit & 63)]));
-        Ok(prefix.iter().collect::<String>() + &self.text::<6>()?)
+        let prefix: String = [worker >> 6, worker].into_iter().filter_map(ice_char).collect();
+        Ok(prefix + &self.text::<6>()?)
     }
 
     /// An ICE password (RFC 8839 §5.4: at least 128 bits).
@@ -55,11 +60,7 @@ impl Random {
     fn text<const N: usize>(&self) -> Result<String, CryptoError> {
         let mut bytes = [0; N];
         self.crypto.random().fill(&mut bytes)?;
-        Ok(bytes
-            .iter()
-            .filter_map(|byte| ICE_CHARS.get(usize::from(byte & 63)))
-            .map(|&byte| char::from(byte))
-            .collect())
+        Ok(bytes.into_iter().map(u16::from).filter_map(ice_char).collect())
     }
 }
 

@@ -1,5 +1,7 @@
 //! In the steady state a packet allocates nothing: not on its way in, not on its way to any slot, not in reports, speaker
 //! ranking, NACKs and retransmissions.
+
+#![allow(clippy::disallowed_methods, reason = "a test has to begin somewhere in time")]
 // A counting allocator has to implement an unsafe trait; it does nothing but count.
 #![allow(unsafe_code)]
 
