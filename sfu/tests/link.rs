@@ -152,11 +152,17 @@ async fn comes_back_with_the_same_epoch_and_a_gap_in_the_numbers_and_remembers_i
         let (_, epoch) = connection.hello().await;
         let close = NodeCommand::CloseRoom { room: RoomId(1) };
         assert_eq!(connection.ask(1, close.clone()).await, CommandResult::Done {});
-        // Sent, but its answer is lost with the connection.
+        // Carried out; signaling is gone before it has made anything of the answer.
         let blob = NodeCommand::StoreBlob { room: RoomId(9), blob: String::new() };
         let lost = Command { id: CommandId(2), epoch: Epoch(1), command: blob.clone() };
         connection.send(serde_json::to_string(&lost).expect("JSON")).await;
-        let (seq, _) = (connection.event().await.seq, drop(connection));
+        let seq = loop {
+            let Event { seq, event } = connection.event().await;
+            if matches!(event, NodeEvent::Done { command: CommandId(2), .. }) {
+                break seq;
+            }
+        };
+        drop(connection);
 
         let mut connection = signaling.accept(SECRET).await.expect("the secret holds");
         let (hello_seq, hello_epoch) = connection.hello().await;

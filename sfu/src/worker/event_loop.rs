@@ -220,7 +220,7 @@ impl EventLoop {
                 permit.send(FromWorker::Result { ticket, result });
             }
             Ok(ToWorker::Snapshot { ticket }) => {
-                permit.send(FromWorker::Snapshot { ticket, state: self.core.snapshot() });
+                permit.send(FromWorker::Snapshot { ticket, state: self.core.sync() });
             }
             Ok(ToWorker::Counters { ticket }) => {
                 permit.send(FromWorker::Counters { ticket, counters: self.counters() });

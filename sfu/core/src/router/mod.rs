@@ -209,6 +209,17 @@ impl Router {
         self.counters.data_dropped += relayed.dropped;
     }
 
+    /// Says again what flows in every slot and who speaks, for one who may have missed it.
+    pub fn retell(&mut self) {
+        for (_, slot) in self.slots.iter() {
+            if let (Some(state), Some(member)) = (slot.reported, self.members.get(slot.owner)) {
+                let (transport, mid) = (member.transport, slot.mid.clone());
+                self.events.push_back(RouterEvent::SlotChanged { transport, mid, state });
+            }
+        }
+        self.events.push_back(RouterEvent::Speakers(self.notice.said().to_vec()));
+    }
+
     /// The next event for signaling.
     pub fn poll_event(&mut self) -> Option<RouterEvent> {
         self.events.pop_front()

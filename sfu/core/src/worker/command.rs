@@ -85,7 +85,7 @@ impl Worker {
                     room.blob = Some(blob);
                 }
             }
-            NodeCommand::Sync {} => return Ok(CommandResult::Synced { state: self.snapshot() }),
+            NodeCommand::Sync {} => return Ok(CommandResult::Synced { state: self.sync() }),
         }
         Ok(CommandResult::Done {})
     }

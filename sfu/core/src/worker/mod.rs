@@ -217,7 +217,20 @@ impl Worker {
         self.events.pop_front()
     }
 
-    /// Everything this worker holds, for `sync`.
+    /// Answers `sync`: everything this worker holds. What flows in slots and who speaks follows in events, as those that
+    /// told it first may have been lost with a link.
+    pub fn sync(&mut self) -> NodeState {
+        let rooms: Vec<usize> = self.rooms.iter().map(|(index, _)| index).collect();
+        for index in rooms {
+            if let Some(room) = self.rooms.get_mut(index) {
+                room.router.retell();
+            }
+            self.after_router(index);
+        }
+        self.snapshot()
+    }
+
+    /// Everything this worker holds.
     pub fn snapshot(&self) -> NodeState {
         let rooms =
             self.rooms.iter().map(|(_, room)| RoomState { room: room.id, blob: room.blob.clone() }).collect();

@@ -350,3 +350,12 @@ fn sound_and_picture_of_one_publisher_are_reported_in_one_clock() {
     let v = origin(report("sv"), &sight[0], 0.0, 90_000.0);
     assert!((a - v).abs() < 0.005, "{} ms apart", (a - v) * 1e3);
 }
+
+#[test]
+fn what_flows_is_told_again_to_one_who_may_have_missed_it() {
+    let (mut room, _, _) = three();
+    room.show(3, "sv", 1, Source::Camera);
+    let told = room.state();
+    room.router.retell();
+    assert_eq!(room.state(), told);
+}

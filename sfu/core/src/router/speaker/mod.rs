@@ -56,6 +56,11 @@ impl SpeakerNotice {
         self.at = Some(now);
         Some(self.said.clone())
     }
+
+    /// Who spoke when it was last said.
+    pub(crate) fn said(&self) -> &[ParticipantNumber] {
+        &self.said_set
+    }
 }
 
 #[cfg(test)]
