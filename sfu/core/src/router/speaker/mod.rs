@@ -59,7 +59,7 @@ impl SpeakerNotice {
 
     /// Who spoke when it was last said.
     pub(crate) fn said(&self) -> &[ParticipantNumber] {
-        &self.said_set
+        &self.said
     }
 }
 
