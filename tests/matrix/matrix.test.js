@@ -10,8 +10,8 @@ import { launch } from '../browser/lib/browser.js';
 import { ROOT, program } from '../browser/lib/server.js';
 import { figure, until } from '../browser/lib/until.js';
 import { trust } from '../turn/world.js';
-import { FRONT, NETWORKS } from './networks.js';
-import { CLIENT, NEIGHBOUR, ROUTER, SFU, TURN, open } from './world.js';
+import { CLOSING, FRONT, NETWORKS, SFU } from './networks.js';
+import { CLIENT, NEIGHBOUR, ROUTER, TURN, open } from './world.js';
 
 const DOCUMENT = join(ROOT, 'docs/networks.md');
 const ROOM = 'matrix';
@@ -153,6 +153,31 @@ async function localCandidate() {
   return { candidateType, relayProtocol };
 }
 
+/** In the page: the path in use, as the browser names it. */
+async function pathInUse() {
+  const stats = await globalThis.matrix.connections.at(-1).getStats();
+  const transport = [...stats.values()].find(({ type }) => type === 'transport');
+  const chosen = stats.get(transport?.selectedCandidatePairId);
+  if (!chosen) return null;
+  const { candidateType, protocol, relayProtocol } = stats.get(chosen.localCandidateId);
+  return candidateType === 'relay' ? `TURN-${relayProtocol.toUpperCase()}` : protocol.toUpperCase();
+}
+
+/** In the page: waits for so many frames from now on. */
+function moreFrames(count) {
+  return new Promise((resolve, reject) => {
+    const video = document.querySelector('video');
+    let left = count;
+    const next = () => {
+      left -= 1;
+      if (left === 0) resolve();
+      else video.requestVideoFrameCallback(next);
+    };
+    video.requestVideoFrameCallback(next);
+    setTimeout(() => reject(new Error(`${left} of ${count} frames missing after 30 s`)), 30_000);
+  });
+}
+
 /** In the page: every pair of candidates, for an error. */
 async function candidatePairs() {
   const stats = await globalThis.matrix.connections.at(-1).getStats();
@@ -219,6 +244,29 @@ for (const network of NETWORKS) {
     if (result.headless) figure(`matrix_${network.key}_chromium_first_frame_ms`, result.chromium.time, 'ms');
   });
 }
+
+test('a network that closes during a call: from UDP to TCP to TURN over TLS', { timeout: 150_000 }, async () => {
+  world.become(NETWORKS.find(({ key }) => key === 'port_restricted'));
+  const page = await browser.page(`https://${FRONT}/healthz`);
+  try {
+    await page.evaluate(watch, { roomName: ROOM, identity: 'closing', frames: FRAMES });
+    assert.equal(await page.evaluate(pathInUse), 'UDP');
+    for (const network of CLOSING) {
+      world.become(network);
+      const began = Date.now();
+      let path;
+      await until(45_000, () => `${network.path} when ${network.words}; it is ${path}`, async () => {
+        path = await page.evaluate(pathInUse);
+        return path === network.path;
+      });
+      await page.evaluate(moreFrames, FRAMES);
+      figure(`fall_to_${network.path.toLowerCase().replace('-', '_')}_s`, ((Date.now() - began) / 1_000).toFixed(1), 's');
+    }
+  } finally {
+    await page.evaluate(() => globalThis.matrix?.room.close()).catch(() => {});
+    await page.close();
+  }
+});
 
 /** The table. */
 function table() {

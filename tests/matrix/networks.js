@@ -5,6 +5,8 @@
 
 /** The page, where HTTPS is. */
 export const FRONT = '203.0.113.21';
+/** Where media goes. */
+export const SFU = '203.0.113.20';
 
 /** What lets the inside speak freely. */
 const FREE = 'iifname lan accept';
@@ -60,4 +62,10 @@ export const NETWORKS = [
   { key: 'page_udp_3478', words: 'Only the page, and UDP 3478', inner: PLAIN, outer: behind(`iifname lan ip daddr ${FRONT} tcp dport 443 accept\n  iifname lan udp dport 3478 accept`), passes: ['443', 'tls'], headless: 'TURN-UDP', chromium: ['TURN-UDP'] },
   { key: 'page_tcp_3478', words: 'Only the page, and TCP 3478', inner: PLAIN, outer: behind(`iifname lan ip daddr ${FRONT} tcp dport 443 accept\n  iifname lan tcp dport 3478 accept`), passes: ['443', 'tls'], headless: null, chromium: ['TURN-TCP'] },
   { key: 'only_tls', words: 'Only TLS, on TCP 443', inner: PLAIN, outer: behind(TLS_ALONE), passes: ['tls'], headless: null, chromium: ['TURN-TLS'] },
+];
+
+/** A network that closes while a call goes on: after each change media goes on by the path named, and by itself. */
+export const CLOSING = [
+  { words: 'UDP blocked, and every relay', path: 'TCP', inner: PLAIN, outer: behind(`iifname lan ip daddr { ${FRONT}, ${SFU} } meta l4proto tcp accept`) },
+  { words: 'only TLS', path: 'TURN-TLS', inner: PLAIN, outer: behind(TLS_ALONE) },
 ];

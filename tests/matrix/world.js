@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { program, start } from '../browser/lib/server.js';
 import { until } from '../browser/lib/until.js';
 import { certify, turnClient } from '../turn/world.js';
-import { FRONT } from './networks.js';
+import { FRONT, SFU } from './networks.js';
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const PATH = join(HERE, 'path');
@@ -19,7 +19,6 @@ export const CLIENT = '10.1.0.2';
 /** What the servers see of whoever is behind the outer router's NAT. */
 export const ROUTER = '198.51.100.1';
 export const TURN = '203.0.113.10';
-export const SFU = '203.0.113.20';
 /** Of the publisher, which is in the servers' network. */
 export const NEIGHBOUR = '203.0.113.30';
 const HTTP = 8080;
