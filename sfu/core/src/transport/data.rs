@@ -308,6 +308,9 @@ impl DataChannels {
         self.collect(now);
         if is_over {
             self.association = None;
+            // Nothing more is said of its channels, and an association that follows numbers its own from the start.
+            let open = std::mem::take(&mut self.channels).into_iter().filter(|(_, channel)| channel.is_open);
+            events.extend(open.map(|(id, _)| TransportEvent::ChannelClosed(ChannelKey(id))));
         }
     }
 

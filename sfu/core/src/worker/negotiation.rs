@@ -31,7 +31,8 @@ pub(super) struct Negotiation {
     pub(super) sections: Vec<NegotiatedSection>,
     session_id: u64,
     session_version: u64,
-    streams: BTreeMap<patchbay_sdp::Mid, SlotStream>,
+    /// By section and kind: a mid may come back with another kind, and its numbers go on in one payload format only.
+    streams: BTreeMap<(patchbay_sdp::Mid, bool), SlotStream>,
 }
 
 /// An offer that was read and found to fit its description.
@@ -186,18 +187,19 @@ impl Negotiation {
             .iter()
             .find(|slot| slot.mid.as_str() == mid.as_str())
             .and_then(|slot| slot.group.as_deref());
-        let stream = self.stream(mid, group, random)?;
+        let is_video = section.kind == patchbay_sdp::MediaKind::Video;
+        let stream = self.stream((mid.clone(), is_video), group, random)?;
         Ok(if is_published { SectionChoice::PublishAndSlot(stream) } else { SectionChoice::Slot(stream) })
     }
 
     /// The stream of a slot, minted when its section is first seen.
     fn stream(
         &mut self,
-        mid: &patchbay_sdp::Mid,
+        section: (patchbay_sdp::Mid, bool),
         group: Option<&str>,
         random: &Random,
     ) -> Result<SlotStream, ProtocolError> {
-        if let Some(stream) = self.streams.get(mid) {
+        if let Some(stream) = self.streams.get(&section) {
             return Ok(stream.clone());
         }
         let draw = || random.ssrc().map(|ssrc| Ssrc(ssrc.0)).map_err(|error| internal(error.to_string()));
@@ -207,7 +209,7 @@ impl Negotiation {
             track: format!("track-{ssrc}"),
         };
         let stream = SlotStream { ssrc, rtx_ssrc: Some(rtx_ssrc), msid };
-        self.streams.insert(mid.clone(), stream.clone());
+        self.streams.insert(section, stream.clone());
         Ok(stream)
     }
 }
