@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use bytes::Bytes;
 use patchbay_wire::rtp::{RtpTimestamp, Ssrc};
 
 /// A transport within one worker: an index, so that the media path hashes nothing.
@@ -78,13 +79,24 @@ pub struct OutgoingRtp<'a> {
     pub payload: &'a [u8],
 }
 
-/// One message on a data channel.
+/// One message on a data channel. Its bytes are shared: whoever queues it for many keeps references.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DataMessage<'a> {
     /// WebRTC string (UTF-8).
-    Text(&'a [u8]),
+    Text(&'a Bytes),
     /// WebRTC binary.
-    Binary(&'a [u8]),
+    Binary(&'a Bytes),
+}
+
+/// What became of a message for a data channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SendOutcome {
+    /// It will be sent. An unreliable channel may have dropped its oldest for it, and may drop it yet.
+    Queued,
+    /// A reliable channel has no room. `TransportEvent::Writable` follows when it has.
+    Full,
+    /// There is no such channel, or the message is longer than the peer takes.
+    Gone,
 }
 
 /// Where a router puts what it forwards. The worker's table of transports implements it; so does a test's recorder.
@@ -93,6 +105,14 @@ pub trait Egress {
     fn send_rtp(&mut self, to: TransportKey, packet: &OutgoingRtp<'_>);
     /// Encrypts and queues one compound RTCP packet (RFC 3550 §6.1).
     fn send_rtcp(&mut self, to: TransportKey, compound: &[u8]);
-    /// Queues one data channel message. Returns whether there was room for it.
-    fn send_message(&mut self, to: TransportKey, channel: ChannelKey, message: DataMessage<'_>) -> bool;
+    /// Queues one data channel message.
+    fn send_message(
+        &mut self,
+        to: TransportKey,
+        channel: ChannelKey,
+        message: DataMessage<'_>,
+    ) -> SendOutcome;
+    /// Bytes that a data channel would take now before it is above its high-water mark; 0 if it is gone. Once it is 0,
+    /// `TransportEvent::Writable` follows when there is room again.
+    fn channel_room(&self, to: TransportKey, channel: ChannelKey) -> usize;
 }

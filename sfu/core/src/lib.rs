@@ -24,6 +24,8 @@ pub mod router;
 pub mod transport;
 mod worker;
 
-pub use egress::{ChannelKey, DataMessage, Egress, OutgoingRtp, Path, Protocol, Transmit, TransportKey};
+pub use egress::{
+    ChannelKey, DataMessage, Egress, OutgoingRtp, Path, Protocol, SendOutcome, Transmit, TransportKey,
+};
 pub use random::MAX_WORKERS;
 pub use worker::{Worker, WorkerConfig, addressed_worker};

@@ -17,7 +17,7 @@ use fixture::{Harness, Stream, negotiated, publish, slot, slot_ssrc};
 use patchbay_protocol::node::Slot;
 use patchbay_protocol::{ParticipantNumber, SlotSource, Source, TransportId};
 use patchbay_sfu_core::router::Router;
-use patchbay_sfu_core::{ChannelKey, DataMessage, Egress, OutgoingRtp, TransportKey};
+use patchbay_sfu_core::{ChannelKey, DataMessage, Egress, OutgoingRtp, SendOutcome, TransportKey};
 use patchbay_wire::rtcp;
 use patchbay_wire::rtp::{SequenceNumber, Ssrc};
 
@@ -66,8 +66,12 @@ impl Egress for Counter {
         self.rtcp += 1;
     }
 
-    fn send_message(&mut self, _: TransportKey, _: ChannelKey, _: DataMessage<'_>) -> bool {
-        true
+    fn send_message(&mut self, _: TransportKey, _: ChannelKey, _: DataMessage<'_>) -> SendOutcome {
+        SendOutcome::Queued
+    }
+
+    fn channel_room(&self, _: TransportKey, _: ChannelKey) -> usize {
+        usize::MAX
     }
 }
 

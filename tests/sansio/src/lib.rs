@@ -23,6 +23,6 @@ pub use description::{Direction, MediaKind, PeerSetup, Section, VideoCodec, payl
 pub use outbound::RtpToSend;
 pub use patchbay_sfu_core::transport::data::{ChannelInfo, Reliability};
 pub use patchbay_sfu_core::transport::{FailReason, Identity, MessageKind};
-pub use patchbay_sfu_core::{ChannelKey, DataMessage, Path, Transmit};
+pub use patchbay_sfu_core::{ChannelKey, DataMessage, Path, SendOutcome, Transmit};
 pub use patchbay_wire::srtp::SrtpProfile;
 pub use peer::{PeerError, PeerEvent, PeerReceived, PeerStats, SansIoPeer};

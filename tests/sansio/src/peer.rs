@@ -11,7 +11,7 @@ use patchbay_sdp::{Candidate, DtlsRole};
 use patchbay_sfu_core::transport::data::{ChannelInfo, DataChannels, Reliability};
 use patchbay_sfu_core::transport::dtls::{Dtls, DtlsEvent};
 use patchbay_sfu_core::transport::{DropCounts, EgressQueue, FailReason, MessageKind, TransportEvent};
-use patchbay_sfu_core::{ChannelKey, DataMessage, Path, Transmit};
+use patchbay_sfu_core::{ChannelKey, DataMessage, Path, SendOutcome, Transmit};
 use patchbay_wire::classify::{DatagramKind, classify};
 use patchbay_wire::rtp::{ExtendedSequence, RtpHeader, SequenceNumber};
 use patchbay_wire::rtx;
@@ -364,12 +364,17 @@ impl SansIoPeer {
         key
     }
 
-    /// Sends a message. False if the channel is not there, or full.
-    pub fn send_message(&mut self, now: Instant, channel: ChannelKey, message: DataMessage<'_>) -> bool {
-        let Some(data) = &mut self.data else { return false };
-        let is_queued = data.send(now, channel, message, &mut self.dropped);
+    /// Sends a message.
+    pub fn send_message(
+        &mut self,
+        now: Instant,
+        channel: ChannelKey,
+        message: DataMessage<'_>,
+    ) -> SendOutcome {
+        let Some(data) = &mut self.data else { return SendOutcome::Gone };
+        let outcome = data.send(now, channel, message, &mut self.dropped);
         self.drain(now);
-        is_queued
+        outcome
     }
 
     /// Closes a data channel.

@@ -11,8 +11,8 @@ use patchbay_protocol::{
     Mid, ParticipantNumber, RoomId, SlotSource, Source, TrackId, TransportId, TransportState,
 };
 use patchbay_sansio_peer::{
-    ChannelKey, DataMessage, MediaKind, Path, PeerSetup, Reliability, SansIoPeer, Section, SrtpProfile,
-    VideoCodec,
+    ChannelKey, DataMessage, MediaKind, Path, PeerSetup, Reliability, SansIoPeer, Section, SendOutcome,
+    SrtpProfile, VideoCodec,
 };
 use patchbay_sfu_core::transport::Identity;
 use patchbay_sfu_core::{Worker, WorkerConfig};
@@ -344,7 +344,9 @@ impl World {
     /// Sends a message. False if the peer had no room for it.
     pub fn send_message(&mut self, who: ParticipantNumber, channel: ChannelKey, payload: &[u8]) -> bool {
         let now = self.now;
-        let is_sent = self.client_mut(who).peer.send_message(now, channel, DataMessage::Binary(payload));
+        let payload = bytes::Bytes::copy_from_slice(payload);
+        let outcome = self.client_mut(who).peer.send_message(now, channel, DataMessage::Binary(&payload));
+        let is_sent = outcome == SendOutcome::Queued;
         self.flush(who);
         is_sent
     }

@@ -1,6 +1,9 @@
 //! Data channels: a channel's label is its topic, and whoever has opened the same label hears what others send on it.
 
-use crate::{ChannelKey, DataMessage, Egress, TransportKey};
+use bytes::Bytes;
+
+use crate::transport::MessageKind;
+use crate::{ChannelKey, DataMessage, Egress, SendOutcome, TransportKey};
 
 /// Topics of one room. Cost of raising: a list of subscribers each.
 const MAX_TOPICS: usize = 256;
@@ -19,6 +22,16 @@ pub(crate) struct DataRelay {
 struct Topic {
     label: String,
     channels: Vec<(TransportKey, ChannelKey)>,
+}
+
+/// Whether a message was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Intake {
+    /// It was passed on, kept or dropped: it is done with.
+    Taken,
+    /// It can't be passed on yet, and its sender is to be slowed down: the channel is to be held with it.
+    Blocked,
 }
 
 /// What came of one message.
@@ -64,15 +77,20 @@ impl DataRelay {
         &self,
         from: TransportKey,
         channel: ChannelKey,
-        message: DataMessage<'_>,
+        kind: MessageKind,
+        payload: &Bytes,
         out: &mut impl Egress,
     ) -> Relayed {
+        let message = match kind {
+            MessageKind::Text => DataMessage::Text(payload),
+            MessageKind::Binary => DataMessage::Binary(payload),
+        };
         let mut relayed = Relayed::default();
         let Some(topic) = self.topics.iter().find(|topic| topic.channels.contains(&(from, channel))) else {
             return relayed;
         };
         for (to, channel) in topic.channels.iter().filter(|(to, _)| *to != from) {
-            if out.send_message(*to, *channel, message) {
+            if out.send_message(*to, *channel, message) == SendOutcome::Queued {
                 relayed.forwarded += 1;
             } else {
                 relayed.dropped += 1;
@@ -100,10 +118,18 @@ mod tests {
     impl Egress for Heard {
         fn send_rtp(&mut self, _: TransportKey, _: &OutgoingRtp<'_>) {}
         fn send_rtcp(&mut self, _: TransportKey, _: &[u8]) {}
-        fn send_message(&mut self, to: TransportKey, channel: ChannelKey, message: DataMessage<'_>) -> bool {
+        fn send_message(
+            &mut self,
+            to: TransportKey,
+            channel: ChannelKey,
+            message: DataMessage<'_>,
+        ) -> SendOutcome {
             let (DataMessage::Text(bytes) | DataMessage::Binary(bytes)) = message;
             self.0.push((to.0, channel.0, bytes.to_vec()));
-            to.0 != 9
+            if to.0 == 9 { SendOutcome::Full } else { SendOutcome::Queued }
+        }
+        fn channel_room(&self, _: TransportKey, _: ChannelKey) -> usize {
+            usize::MAX
         }
     }
 
@@ -114,14 +140,17 @@ mod tests {
             assert!(relay.open(TransportKey(member), ChannelKey(channel), label));
         }
         let mut heard = Heard::default();
-        let message = DataMessage::Text(b"hello");
-        let relayed = relay.relay(TransportKey(1), ChannelKey(0), message, &mut heard);
+        let message = Bytes::from_static(b"hello");
+        let say = |relay: &DataRelay, from, heard: &mut Heard| {
+            relay.relay(TransportKey(from), ChannelKey(0), MessageKind::Text, &message, heard)
+        };
+        let relayed = say(&relay, 1, &mut heard);
         assert_eq!(relayed, Relayed { forwarded: 1, dropped: 1 });
         assert_eq!(heard.0, [(2, 4, b"hello".to_vec()), (9, 2, b"hello".to_vec())]);
         relay.close(TransportKey(2), ChannelKey(4));
         relay.remove(TransportKey(9));
-        assert_eq!(relay.relay(TransportKey(1), ChannelKey(0), message, &mut heard), Relayed::default());
-        assert_eq!(relay.relay(TransportKey(7), ChannelKey(0), message, &mut heard), Relayed::default());
+        assert_eq!(say(&relay, 1, &mut heard), Relayed::default());
+        assert_eq!(say(&relay, 7, &mut heard), Relayed::default());
     }
 
     #[test]

@@ -40,14 +40,17 @@ mod track;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
+use bytes::Bytes;
 use patchbay_protocol::{ParticipantNumber, TrackId, TransportId};
 use patchbay_wire::rtcp::ReportBlock;
 use patchbay_wire::rtp::{SequenceNumber, Ssrc};
 
 pub use counter::Counters;
+pub use data::Intake;
 pub use event::RouterEvent;
 
-use crate::{ChannelKey, DataMessage, Egress, TransportKey};
+use crate::transport::MessageKind;
+use crate::{ChannelKey, Egress, TransportKey};
 use clock::WallClock;
 use data::DataRelay;
 use key::{MemberKey, SlotKey, Table, TrackKey};
@@ -198,15 +201,28 @@ impl Router {
     /// A message came over a data channel: it goes to all others who opened the same label.
     pub fn handle_message(
         &mut self,
+        _now: Instant,
         from: TransportKey,
         channel: ChannelKey,
-        message: DataMessage<'_>,
+        kind: MessageKind,
+        payload: Bytes,
         out: &mut impl Egress,
-    ) {
-        let relayed = self.data.relay(from, channel, message, out);
+    ) -> Intake {
+        let relayed = self.data.relay(from, channel, kind, &payload, out);
         self.counters.data_received += 1;
         self.counters.data_forwarded += relayed.forwarded;
         self.counters.data_dropped += relayed.dropped;
+        Intake::Taken
+    }
+
+    /// A data channel that had no room has some again.
+    pub fn handle_writable(
+        &mut self,
+        _now: Instant,
+        _transport: TransportKey,
+        _channel: ChannelKey,
+        _out: &mut impl Egress,
+    ) {
     }
 
     /// Says again what flows in every slot and who speaks, for one who may have missed it.

@@ -23,7 +23,7 @@ use rtc_shared::marshal::{Marshal, Unmarshal};
 use super::event::{MessageKind, TransportEvent};
 use super::sctp_guard::SctpGuard;
 use super::stats::{DropCounts, DropReason};
-use crate::{ChannelKey, DataMessage};
+use crate::{ChannelKey, DataMessage, SendOutcome};
 
 /// Longest message in bytes, either way: `a=max-message-size` of our answers.
 pub const MAX_MESSAGE_BYTES: usize = 256 * 1024;
@@ -37,6 +37,10 @@ const RECEIVE_BUFFER_BYTES: u32 = 512 * 1024;
 const SCTP_BUFFER_BYTES: usize = 128 * 1024;
 /// Bytes in the queue of one channel.
 const QUEUE_BYTES: usize = 1024 * 1024;
+/// Bytes in the queue of one channel above which it says that it has no room.
+const HIGH_WATER_BYTES: usize = 256 * 1024;
+/// Bytes in the queue of one channel below which it says that it has room again.
+const LOW_WATER_BYTES: usize = 64 * 1024;
 /// Messages in the queue of one channel.
 const QUEUE_MESSAGES: usize = 1024;
 /// Associations that a peer may begin while none is up: `rtc-sctp` makes a new one for each repetition of INIT.
@@ -88,6 +92,10 @@ struct Channel {
     is_open: bool,
     queue: VecDeque<(PayloadProtocolIdentifier, Bytes)>,
     queued_bytes: usize,
+    /// Whether the queue was above its high-water mark, or full, and is not below its low-water mark yet.
+    is_over: bool,
+    /// Messages that came and can't be relayed yet.
+    held: VecDeque<(MessageKind, Bytes)>,
 }
 
 impl DataChannels {
@@ -213,33 +221,75 @@ impl DataChannels {
         self.drain(now, events, dropped);
     }
 
-    /// Sends a message. Returns false if there is no such channel, the message is longer than the peer takes, or a
-    /// reliable channel's queue is full.
+    /// Sends a message. An unreliable channel drops its oldest for it if it must.
     pub fn send(
         &mut self,
         now: Instant,
         key: ChannelKey,
         message: DataMessage<'_>,
         dropped: &mut DropCounts,
-    ) -> bool {
+    ) -> SendOutcome {
+        const EMPTY: Bytes = Bytes::from_static(&[0]);
         let (kind, payload) = match message {
-            DataMessage::Text([]) => (PayloadProtocolIdentifier::StringEmpty, &[0][..]),
-            DataMessage::Binary([]) => (PayloadProtocolIdentifier::BinaryEmpty, &[0][..]),
-            DataMessage::Text(payload) => (PayloadProtocolIdentifier::String, payload),
-            DataMessage::Binary(payload) => (PayloadProtocolIdentifier::Binary, payload),
+            DataMessage::Text(payload) if payload.is_empty() => {
+                (PayloadProtocolIdentifier::StringEmpty, EMPTY)
+            }
+            DataMessage::Binary(payload) if payload.is_empty() => {
+                (PayloadProtocolIdentifier::BinaryEmpty, EMPTY)
+            }
+            DataMessage::Text(payload) => (PayloadProtocolIdentifier::String, payload.clone()),
+            DataMessage::Binary(payload) => (PayloadProtocolIdentifier::Binary, payload.clone()),
         };
-        let Some(channel) = self.channels.get_mut(&key.0) else { return false };
-        if payload.len() > self.max_outgoing_bytes || !channel.make_room(payload.len(), dropped) {
+        let Some(channel) = self.channels.get_mut(&key.0) else { return SendOutcome::Gone };
+        if payload.len() > self.max_outgoing_bytes {
             dropped.count(DropReason::ChannelFull);
-            return false;
+            return SendOutcome::Gone;
+        }
+        if !channel.make_room(payload.len(), dropped) {
+            dropped.count(DropReason::ChannelFull);
+            channel.is_over = true;
+            return SendOutcome::Full;
         }
         channel.queued_bytes += payload.len();
-        channel.queue.push_back((kind, Bytes::copy_from_slice(payload)));
+        channel.is_over |= channel.queued_bytes >= HIGH_WATER_BYTES;
+        channel.queue.push_back((kind, payload));
         if let Some((_, association)) = &mut self.association {
             channel.pump(now, key.0, association);
         }
         self.collect(now);
-        true
+        SendOutcome::Queued
+    }
+
+    /// Bytes that a channel would take now before it is above its high-water mark; 0 if there is no such channel.
+    pub fn room(&self, key: ChannelKey) -> usize {
+        let channel = self.channels.get(&key.0).filter(|it| !it.is_over && it.queue.len() < QUEUE_MESSAGES);
+        channel.map_or(0, |it| HIGH_WATER_BYTES.saturating_sub(it.queued_bytes))
+    }
+
+    /// Takes back a message that can't be relayed yet. Nothing more is read from the channel's stream before
+    /// [`release`](Self::release), so that SCTP's window slows the sender down.
+    pub fn hold(&mut self, key: ChannelKey, kind: MessageKind, payload: Bytes) {
+        if let Some(channel) = self.channels.get_mut(&key.0) {
+            channel.held.push_back((kind, payload));
+        }
+    }
+
+    /// Gives the messages that were held again, and reads on.
+    pub fn release(
+        &mut self,
+        now: Instant,
+        key: ChannelKey,
+        events: &mut VecDeque<TransportEvent>,
+        dropped: &mut DropCounts,
+    ) {
+        let Some(channel) = self.channels.get_mut(&key.0) else { return };
+        let held = std::mem::take(&mut channel.held).into_iter();
+        events.extend(held.map(|(kind, payload)| TransportEvent::Message { channel: key, kind, payload }));
+        if let Some((handle, mut association)) = self.association.take() {
+            self.read(now, key.0, &mut association, events, dropped);
+            self.association = Some((handle, association));
+            self.collect(now);
+        }
     }
 
     /// Bytes that wait in a channel: in our queue and in SCTP's buffer.
@@ -295,6 +345,10 @@ impl DataChannels {
         if is_up {
             for (id, channel) in &mut self.channels {
                 channel.pump(now, *id, &mut association);
+                if channel.is_over && channel.queued_bytes <= LOW_WATER_BYTES {
+                    channel.is_over = false;
+                    events.push_back(TransportEvent::Writable { channel: ChannelKey(*id) });
+                }
             }
         }
         let mut is_over = false;
@@ -323,6 +377,9 @@ impl DataChannels {
         dropped: &mut DropCounts,
     ) {
         loop {
+            if self.channels.get(&id).is_some_and(|channel| !channel.held.is_empty()) {
+                return;
+            }
             let Ok(mut stream) = association.stream(id) else { return };
             let Ok(Some(chunks)) = stream.read_sctp() else { return };
             let Ok(payload) = chunks.to_payload(MAX_MESSAGE_BYTES) else {
@@ -403,7 +460,8 @@ impl DataChannels {
 
 impl Channel {
     fn new(info: ChannelInfo, is_open: bool) -> Self {
-        Self { info, is_open, queue: VecDeque::new(), queued_bytes: 0 }
+        let (queue, held) = (VecDeque::new(), VecDeque::new());
+        Self { info, is_open, queue, queued_bytes: 0, is_over: false, held }
     }
 
     /// Makes room for a message of `bytes`, if need be by dropping the oldest, where that is allowed.

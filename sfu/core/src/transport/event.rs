@@ -35,6 +35,11 @@ pub enum TransportEvent {
         /// The payload. Text is valid UTF-8.
         payload: Bytes,
     },
+    /// A data channel that was above its high-water mark, or refused a message, has room again.
+    Writable {
+        /// The channel.
+        channel: ChannelKey,
+    },
     /// The transport is dead. Nothing follows.
     Failed(FailReason),
     /// The peer closed the transport (DTLS close_notify). Nothing follows.

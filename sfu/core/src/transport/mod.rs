@@ -27,6 +27,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use patchbay_protocol::{Step, TimelineStep};
 use patchbay_sdp::{Candidate, DtlsRole, Fingerprint, IceCredentials};
 use patchbay_wire::classify::{DatagramKind, classify};
@@ -38,7 +39,7 @@ use self::data::DataChannels;
 use self::dtls::{Dtls, DtlsEvent};
 use self::ice::IceLite;
 use self::timeline::Timeline;
-use crate::{ChannelKey, DataMessage, OutgoingRtp, Path, Transmit, TransportKey};
+use crate::{ChannelKey, DataMessage, OutgoingRtp, Path, SendOutcome, Transmit, TransportKey};
 
 pub use data::{ChannelInfo, Reliability};
 pub use egress_queue::{EgressQueue, MAX_RUN_BYTES, MAX_RUN_SEGMENTS, Pacer};
@@ -281,13 +282,38 @@ impl Transport {
         }
     }
 
-    /// Queues a data channel message. Returns whether it will be sent: false if there is no such channel, the message is too
-    /// long for the peer, or a reliable channel is full. An unreliable channel drops its oldest message instead.
-    pub fn send_message(&mut self, now: Instant, channel: ChannelKey, message: DataMessage<'_>) -> bool {
-        let Some(data) = &mut self.data else { return false };
-        let is_queued = data.send(now, channel, message, &mut self.stats.dropped);
+    /// Queues a data channel message.
+    pub fn send_message(
+        &mut self,
+        now: Instant,
+        channel: ChannelKey,
+        message: DataMessage<'_>,
+    ) -> SendOutcome {
+        let Some(data) = &mut self.data else { return SendOutcome::Gone };
+        let outcome = data.send(now, channel, message, &mut self.stats.dropped);
         self.flush(now);
-        is_queued
+        outcome
+    }
+
+    /// Bytes that a channel would take now before it is above its high-water mark; 0 if there is no such channel.
+    pub fn channel_room(&self, channel: ChannelKey) -> usize {
+        self.data.as_ref().map_or(0, |data| data.room(channel))
+    }
+
+    /// Takes back a message that can't be relayed yet: its sender is slowed down until
+    /// [`release_channel`](Self::release_channel).
+    pub fn hold_channel(&mut self, channel: ChannelKey, kind: MessageKind, payload: Bytes) {
+        if let Some(data) = &mut self.data {
+            data.hold(channel, kind, payload);
+        }
+    }
+
+    /// Gives the messages that were held again, as events, and reads on.
+    pub fn release_channel(&mut self, now: Instant, channel: ChannelKey) {
+        if let Some(data) = &mut self.data {
+            data.release(now, channel, &mut self.events, &mut self.stats.dropped);
+        }
+        self.flush(now);
     }
 
     /// Opens a data channel of our own. Says whether it could be asked for: the association must be up.

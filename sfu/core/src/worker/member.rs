@@ -7,7 +7,7 @@ use slab::Slab;
 
 use super::negotiation::Negotiation;
 use crate::transport::Transport;
-use crate::{ChannelKey, DataMessage, Egress, OutgoingRtp, Transmit, TransportKey};
+use crate::{ChannelKey, DataMessage, Egress, OutgoingRtp, SendOutcome, Transmit, TransportKey};
 
 /// One participant's transport and what belongs to it.
 pub(super) struct Member {
@@ -139,11 +139,20 @@ impl Egress for Members {
         }
     }
 
-    fn send_message(&mut self, to: TransportKey, channel: ChannelKey, message: DataMessage<'_>) -> bool {
-        let Some(member) = self.table.get_mut(to.0 as usize) else { return false };
-        let is_queued = member.transport.send_message(self.now, channel, message);
+    fn send_message(
+        &mut self,
+        to: TransportKey,
+        channel: ChannelKey,
+        message: DataMessage<'_>,
+    ) -> SendOutcome {
+        let Some(member) = self.table.get_mut(to.0 as usize) else { return SendOutcome::Gone };
+        let outcome = member.transport.send_message(self.now, channel, message);
         self.rearmed.push(to);
         self.mark_ready(to);
-        is_queued
+        outcome
+    }
+
+    fn channel_room(&self, to: TransportKey, channel: ChannelKey) -> usize {
+        self.table.get(to.0 as usize).map_or(0, |member| member.transport.channel_room(channel))
     }
 }

@@ -27,9 +27,9 @@ use self::member::Members;
 use self::timer::{Due, Timers};
 use crate::demux::{Bound, Demux};
 use crate::random::{Random, worker_of_ufrag};
-use crate::router::{Router, RouterEvent};
-use crate::transport::{ChannelInfo, Identity, MessageKind, Received, TransportEvent, claimed_ufrag};
-use crate::{DataMessage, Path, Protocol, Transmit, TransportKey};
+use crate::router::{Intake, Router, RouterEvent};
+use crate::transport::{ChannelInfo, Identity, Received, TransportEvent, claimed_ufrag};
+use crate::{Path, Protocol, Transmit, TransportKey};
 
 /// Events that wait for their owner. Past it, those that the next of their kind makes up for are dropped and counted; the ends of
 /// transports are kept, as there can be no more of them than there are transports.
@@ -319,11 +319,16 @@ impl Worker {
                 self.with_router(key, |router, _| router.handle_channel_closed(key, channel));
             }
             TransportEvent::Message { channel, kind, payload } => {
-                let message = match kind {
-                    MessageKind::Text => DataMessage::Text(&payload),
-                    MessageKind::Binary => DataMessage::Binary(&payload),
-                };
-                self.with_router(key, |router, out| router.handle_message(key, channel, message, out));
+                let mut intake = Intake::Taken;
+                self.with_router(key, |router, out| {
+                    intake = router.handle_message(now, key, channel, kind, payload.clone(), out);
+                });
+                if let (Intake::Blocked, Some(member)) = (intake, self.members.get_mut(key)) {
+                    member.transport.hold_channel(channel, kind, payload);
+                }
+            }
+            TransportEvent::Writable { channel } => {
+                self.with_router(key, |router, out| router.handle_writable(now, key, channel, out));
             }
             TransportEvent::Failed(reason) => self.end_transport(now, key, reason.to_string()),
             TransportEvent::Closed => {

@@ -1,7 +1,10 @@
 //! Members that send what they should not.
 
+use bytes::Bytes;
 use patchbay_protocol::{ParticipantNumber, Source};
-use patchbay_sfu_core::{ChannelKey, DataMessage, TransportKey};
+use patchbay_sfu_core::router::Intake;
+use patchbay_sfu_core::transport::MessageKind;
+use patchbay_sfu_core::{ChannelKey, TransportKey};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -35,7 +38,10 @@ fn what_one_member_sends_touches_no_other_members_tracks() {
     // A transport that is not in the room.
     let stranger = Stream { from: TransportKey(77), ..one.clone() };
     room.send(&stranger, true, &one.vp8(true, true));
-    room.router.handle_message(TransportKey(77), ChannelKey(0), DataMessage::Text(b"x"), &mut room.out);
+    let (text, stranger) = (Bytes::from_static(b"x"), TransportKey(77));
+    let intake =
+        room.router.handle_message(room.now, stranger, ChannelKey(0), MessageKind::Text, text, &mut room.out);
+    assert_eq!(intake, Intake::Taken);
     assert!(!room.router.handle_channel_opened(TransportKey(77), ChannelKey(0), "x"));
     assert!(room.taken().is_empty());
 }

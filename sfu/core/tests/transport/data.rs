@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use patchbay_sansio_peer::{PeerEvent, Reliability};
 use patchbay_sfu_core::transport::{DropReason, MessageKind, TransportEvent};
-use patchbay_sfu_core::{ChannelKey, DataMessage};
+use patchbay_sfu_core::{ChannelKey, DataMessage, SendOutcome};
 
 use crate::pair::{Condition, Options, Pair};
 
@@ -46,25 +47,27 @@ fn what_is_sent_is_what_arrives() {
     assert_eq!(opened.reliability, Reliability::MaxRetransmits(3));
 
     let large = vec![0x5a; 200_000];
+    let large = Bytes::from(large);
+    let (text, binary) = (Bytes::from_static("grüß dich".as_bytes()), Bytes::from_static(&[0, 255]));
     let messages = [
-        DataMessage::Text("grüß dich".as_bytes()),
-        DataMessage::Binary(&[0, 255]),
-        DataMessage::Text(b""),
-        DataMessage::Binary(b""),
+        DataMessage::Text(&text),
+        DataMessage::Binary(&binary),
+        DataMessage::Text(&Bytes::new()),
+        DataMessage::Binary(&Bytes::new()),
         DataMessage::Binary(&large),
     ];
     for message in messages {
         let now = pair.now;
-        assert!(pair.peer.send_message(now, key, message));
+        assert_eq!(pair.peer.send_message(now, key, message), SendOutcome::Queued);
         pair.run_for(Duration::from_secs(2));
         let (kind, payload) = received(&pair).pop().unwrap();
         let (expected_kind, expected) = match message {
             DataMessage::Text(payload) => (MessageKind::Text, payload),
             DataMessage::Binary(payload) => (MessageKind::Binary, payload),
         };
-        assert!(kind == expected_kind && payload == expected);
+        assert!(kind == expected_kind && payload == *expected);
         let now = pair.now;
-        assert!(pair.transport.send_message(now, key, message));
+        assert_eq!(pair.transport.send_message(now, key, message), SendOutcome::Queued);
         pair.run_for(Duration::from_secs(2));
         assert!(echoed(&pair).pop() == Some((expected_kind, expected.to_vec())));
     }
@@ -78,7 +81,8 @@ fn reliable_channels_survive_loss_in_order() {
     let key = open(&mut pair, "log", true, Reliability::Reliable);
     for number in 0..300u32 {
         let now = pair.now;
-        assert!(pair.peer.send_message(now, key, DataMessage::Binary(&number.to_be_bytes())));
+        let message = Bytes::copy_from_slice(&number.to_be_bytes());
+        assert_eq!(pair.peer.send_message(now, key, DataMessage::Binary(&message)), SendOutcome::Queued);
         pair.run_for(Duration::from_millis(3));
     }
     assert!(pair.run_until(Duration::from_secs(60), |it| received(it).len() == 300));
@@ -93,16 +97,17 @@ fn queues_have_an_end() {
     let lossy = open(&mut pair, "lossy", false, Reliability::MaxRetransmits(0));
     pair.condition.loss = 1.0;
     let now = pair.now;
-    let message = vec![7; 10_000];
-    let accepted = (0..1000)
-        .filter(|_| pair.transport.send_message(now, reliable, DataMessage::Binary(&message)))
-        .count();
+    let message = Bytes::from(vec![7; 10_000]);
+    let send = |pair: &mut Pair, channel, message: &Bytes| {
+        pair.transport.send_message(now, channel, DataMessage::Binary(message))
+    };
+    let accepted = (0..1000).filter(|_| send(&mut pair, reliable, &message) == SendOutcome::Queued).count();
     assert!((100..150).contains(&accepted), "{accepted}");
     let before = pair.count(DropReason::ChannelFull);
-    assert!((0..1000).all(|_| pair.transport.send_message(now, lossy, DataMessage::Binary(&message))));
+    assert!((0..1000).all(|_| send(&mut pair, lossy, &message) == SendOutcome::Queued));
     assert!(pair.count(DropReason::ChannelFull) - before > 800);
-    assert!(!pair.transport.send_message(now, ChannelKey(999), DataMessage::Text(b"nobody")));
-    assert!(!pair.transport.send_message(now, lossy, DataMessage::Binary(&vec![0; 262_145])));
+    assert_eq!(send(&mut pair, ChannelKey(999), &message), SendOutcome::Gone);
+    assert_eq!(send(&mut pair, lossy, &Bytes::from(vec![0; 262_145])), SendOutcome::Gone);
 }
 
 #[test]
@@ -115,7 +120,8 @@ fn closing_is_told() {
     assert!(pair.events.contains(&TransportEvent::ChannelClosed(key)), "{:?}", pair.events);
     let again = open(&mut pair, "other", true, Reliability::Reliable);
     let now = pair.now;
-    assert!(pair.peer.send_message(now, again, DataMessage::Text(b"still there")));
+    let message = Bytes::from_static(b"still there");
+    assert_eq!(pair.peer.send_message(now, again, DataMessage::Text(&message)), SendOutcome::Queued);
     pair.run_for(Duration::from_secs(1));
     assert_eq!(received(&pair).len(), 1);
 }
@@ -133,7 +139,8 @@ fn data_that_was_not_negotiated_is_dropped() {
     pair.transport.enable_data(now, Default::default());
     let key = open(&mut pair, "late", true, Reliability::Reliable);
     let now = pair.now;
-    assert!(pair.peer.send_message(now, key, DataMessage::Text(b"hello")));
+    let message = Bytes::from_static(b"hello");
+    assert_eq!(pair.peer.send_message(now, key, DataMessage::Text(&message)), SendOutcome::Queued);
     pair.run_for(Duration::from_secs(1));
     assert_eq!(received(&pair), [(MessageKind::Text, b"hello".to_vec())]);
 }

@@ -93,7 +93,7 @@ impl Ends {
             self.client.open(self.now, info);
             self.exchange();
             for size in [0, 1, 1000, 5000, 70_000] {
-                let payload = vec![7; size];
+                let payload = Bytes::from(vec![7; size]);
                 self.client.send(
                     self.now,
                     ChannelKey(stream),
