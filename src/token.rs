@@ -60,6 +60,7 @@ fn claims(raw: &args::Token, now: Duration) -> Result<Claims, Failure> {
         },
         exp: (now + ttl).as_secs(),
         nbf: None,
+        iat: None,
         jti: None,
     })
 }

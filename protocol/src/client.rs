@@ -3,13 +3,19 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Mid, RequestId, RoomName, SlotSource, Source, TrackId, TroubleKind};
+use crate::{
+    AttributeChanges, ChannelDeclaration, Mid, Moderation, ParticipantNumber, PresenceState, RequestId,
+    Resume, RoomName, SlotSource, Source, TrackId, TroubleKind,
+};
 
 /// One message from a client: a request with the id that its one reply will carry.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClientMessage {
     /// Chosen by the client, unique in its session.
     pub id: RequestId,
+    /// The highest `seq` taken in order so far; what is below need not be kept for a resume.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ack: Option<u64>,
     /// What is asked.
     #[serde(flatten)]
     pub request: ClientRequest,
@@ -26,6 +32,9 @@ pub enum ClientRequest {
         /// Free text for logs, such as `patchbay-sdk/0.1.0`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         client: Option<String>,
+        /// A session to take up again, instead of a new one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        resume: Option<Resume>,
     },
     /// Enters a room. One round trip: with `offer`, the reply carries the answer.
     Join {
@@ -80,14 +89,91 @@ pub enum ClientRequest {
         /// Anything the application wants others to see.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         metadata: Option<Value>,
+        /// The same, by key; `null` deletes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        attributes: Option<AttributeChanges>,
         /// Whether this participant asks to be heard.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         hand_raised: Option<bool>,
     },
-    /// Text to everybody in the room, the sender included.
+    /// Whether one is there, and typing. Passing things: told to others, not kept.
+    Presence {
+        /// Whether one is at the screen.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        state: Option<PresenceState>,
+        /// Whether one writes a chat line now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        typing: Option<bool>,
+    },
+    /// Text to everybody in the room, the sender included. The reply is `chatted`.
     Chat {
         /// Plain text; never interpreted as markup anywhere.
         text: String,
+        /// The client's own name for the line, 1 to 64 bytes: a repetition is answered and not sent again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        message_id: Option<String>,
+    },
+    /// Asks for older chat lines. The reply is `history`.
+    ChatHistory {
+        /// Lines with lower numbers than this; the newest when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        before: Option<u64>,
+        /// How many at most.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        limit: Option<u32>,
+    },
+    /// Acts on others or on the room. Needs the grant `moderate`.
+    Moderate {
+        /// How.
+        #[serde(flatten)]
+        action: Moderation,
+    },
+    /// Brings a new token for a session that goes on.
+    Refresh {
+        /// A token for the same room and identity.
+        token: String,
+    },
+    /// Calls a method of another participant. The reply is `rpc_done`.
+    Rpc {
+        /// Who is asked.
+        to: ParticipantNumber,
+        /// What for.
+        method: String,
+        /// With what.
+        payload: String,
+        /// How long to wait.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        timeout_ms: Option<u32>,
+    },
+    /// Answers an `rpc_request`, with a payload or an error.
+    RpcReply {
+        /// The call, from the request.
+        call: u64,
+        /// What came of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        payload: Option<String>,
+        /// Why nothing did; for a person, at most [`crate::limit::RPC_ERROR_BYTES`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+    },
+    /// Opens a topic over signaling, where there is no media path. The reply is `topic_opened`.
+    TopicOpen {
+        /// The topic.
+        label: String,
+        /// `patchbay`, with settings or without.
+        protocol: String,
+    },
+    /// Sends messages of framed mode on a topic that was opened over signaling.
+    TopicSend {
+        /// The channel, from `topic_opened`.
+        channel: u16,
+        /// Each one data channel message, in base64.
+        messages: Vec<String>,
+    },
+    /// Closes such a topic.
+    TopicClose {
+        /// The channel.
+        channel: u16,
     },
     /// Says what went wrong at the client's end, for the connection timeline and the operator's log.
     Trouble {
@@ -113,6 +199,9 @@ pub struct Description {
     /// A source for each section the client receives on. A slot that is missing here keeps the source it has.
     #[serde(default)]
     pub slots: Vec<SlotOffer>,
+    /// Data channels that send no label, as they were negotiated out of band.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub channels: Vec<ChannelDeclaration>,
 }
 
 /// A media section that carries a publication.

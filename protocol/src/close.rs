@@ -14,10 +14,14 @@ pub enum CloseCode {
     ProtocolViolation = 4400,
     /// 4401: the token does not hold, or no longer does.
     Unauthorized = 4401,
+    /// 4403: removed, banned or revoked.
+    Forbidden = 4403,
     /// 4408: nothing was heard from the client for [`crate::limit::HEARTBEAT_TIMEOUT`].
     HeartbeatTimeout = 4408,
     /// 4409: the same identity joined elsewhere.
     Replaced = 4409,
+    /// 4410: a newer connection took the session over.
+    Superseded = 4410,
     /// 4413: the client did not drain its outbox; it may come back.
     SlowConsumer = 4413,
     /// 4429: too many requests.

@@ -56,6 +56,34 @@ pub enum ErrorCode {
     UnknownRoom,
     /// No such transport.
     UnknownTransport,
+    /// No session to resume: unknown, over, or not with this secret.
+    SessionGone,
+    /// The token names another algorithm than HS256.
+    TokenWrongAlgorithm,
+    /// The token names a key that this server does not have.
+    TokenUnknownKey,
+    /// The token, or its bearer, was revoked.
+    TokenRevoked,
+    /// This identity was banned from the room.
+    Banned,
+    /// The room is locked.
+    RoomLocked,
+    /// A moderator did not admit the participant.
+    Denied,
+    /// No such call waits for an answer.
+    UnknownCall,
+    /// The method was not answered in time.
+    RpcTimeout,
+    /// The method was answered with an error, or its participant left.
+    RpcFailed,
+    /// No such topic is open.
+    UnknownTopic,
+    /// The topic stands with other settings.
+    TopicMismatch,
+    /// A bound on how many of something there may be.
+    TooMany,
+    /// The server goes away and takes nobody in.
+    Draining,
     /// A fault of the server's own; logged there.
     Internal,
 }

@@ -19,12 +19,43 @@ pub const METADATA_BYTES: usize = 4 * 1024;
 pub const TROUBLE_BYTES: usize = 512;
 /// Bytes of one chat line.
 pub const CHAT_BYTES: usize = 4 * 1024;
+/// Bytes of a client's own name for a chat line.
+pub const MESSAGE_ID_BYTES: usize = 64;
+/// Lines in one reply of the chat's history, and in `joined`.
+pub const CHAT_LINES: usize = 50;
+/// Attributes of a participant or a room, and their bytes with their keys. They are sent to everybody at every join.
+pub const ATTRIBUTES: usize = 64;
+/// See [`ATTRIBUTES`].
+pub const ATTRIBUTE_BYTES: usize = 8 * 1024;
+/// Bytes of a call's payload, there and back.
+pub const RPC_BYTES: usize = 15 * 1024;
+/// Bytes of a method's name.
+pub const RPC_METHOD_BYTES: usize = 64;
+/// Bytes of the error a method answers with.
+pub const RPC_ERROR_BYTES: usize = 512;
+/// How long a call waits when it does not say.
+pub const RPC_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long it may ask to wait.
+pub const RPC_LONGEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// Bytes of a topic's label.
+pub const LABEL_BYTES: usize = 256;
+/// Bytes of a data channel message, either way.
+pub const DATA_BYTES: usize = 256 * 1024;
+/// How long a session is kept without a connection.
+pub const RESUME_WINDOW: Duration = Duration::from_secs(30);
 /// Publications of one participant.
 pub const PUBLICATIONS: usize = 16;
 /// Slots of one participant. Cost of raising: about 200 bytes of SFU state each, and the client's own decoders.
 pub const SLOTS: usize = 128;
 /// Participants of one room.
 pub const ROOM_PARTICIPANTS: usize = 1_000;
+/// Bytes of one text that signaling stores with a room on its node: a room's own, with its bans, or one of its members.
+pub const BLOB_BYTES: usize = 1024 * 1024;
+/// Texts of one room on its node: one for each member, and the room's own.
+pub const BLOBS: usize = 4_096;
+/// Bytes of all texts of one room, with their keys: metadata and attributes of [`ROOM_PARTICIPANTS`]. Cost of raising: memory
+/// of the node, and of signaling while it rebuilds.
+pub const ROOM_BLOB_BYTES: usize = 32 * 1024 * 1024;
 /// How often a client pings.
 pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(5);
 /// Silence after which either side gives a connection up.

@@ -5,11 +5,13 @@
 //! The same types are carried in memory and as JSON text messages over a WebSocket (subprotocol [`crate::NODE_PROTOCOL`],
 //! `Authorization: Bearer <node secret>`); over the WebSocket the node speaks first, with [`NodeEvent::Hello`].
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CommandId, Epoch, ErrorCode, MediaKind, Mid, NodeName, ParticipantNumber, ProtocolError, RoomId,
-    SlotSource, SlotState, Source, TrackId, TransportId,
+    ChannelDeclaration, CommandId, Epoch, ErrorCode, MediaKind, Mid, NodeName, ParticipantNumber,
+    ProtocolError, RoomId, SlotSource, SlotState, Source, TopicGrant, TrackId, TransportId,
 };
 
 /// A command to a node.
@@ -44,6 +46,12 @@ pub enum NodeCommand {
         slots: Vec<Slot>,
         /// Whether data channels are accepted.
         data: bool,
+        /// What may be done on which topics.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        topics: Vec<TopicGrant>,
+        /// Data channels that send no label.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        channels: Vec<ChannelDeclaration>,
     },
     /// A trickled candidate of the peer.
     Candidate {
@@ -80,14 +88,65 @@ pub enum NodeCommand {
         /// The room.
         room: RoomId,
     },
-    /// Keeps an opaque text with the room, for whoever syncs later.
-    StoreBlob {
-        /// The room.
+    /// Makes a participant's way to topics that goes over signaling instead of a transport of its own, and its room if
+    /// unknown. Ended by `close_transport`. Participant 0 is the server's API.
+    AttachData {
+        /// Named like a transport, and made if unknown.
+        transport: TransportId,
+        /// Its room.
         room: RoomId,
-        /// Signaling's own; the node never looks inside.
-        blob: String,
+        /// Whose it is.
+        participant: ParticipantNumber,
+        /// What may be done on which topics.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        topics: Vec<TopicGrant>,
     },
-    /// Asks for everything the node holds. Result: `synced`.
+    /// Opens a topic on such a way.
+    OpenTopic {
+        /// From `attach_data`.
+        transport: TransportId,
+        /// Chosen by signaling, unique on this way.
+        channel: u16,
+        /// The topic.
+        label: String,
+        /// `patchbay`, with settings or without.
+        protocol: String,
+    },
+    /// Closes it. Closing an unknown one is done already.
+    CloseTopic {
+        /// From `attach_data`.
+        transport: TransportId,
+        /// The channel.
+        channel: u16,
+    },
+    /// Sends data channel messages of framed mode on it.
+    SendData {
+        /// From `attach_data`.
+        transport: TransportId,
+        /// The channel.
+        channel: u16,
+        /// Each one message, in base64.
+        messages: Vec<String>,
+    },
+    /// What a participant may do with data changed. Channels that are no longer allowed are closed.
+    SetData {
+        /// A transport, or a way from `attach_data`.
+        transport: TransportId,
+        /// Whether data channels are accepted.
+        data: bool,
+        /// What may be done on which topics.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        topics: Vec<TopicGrant>,
+    },
+    /// Keeps opaque texts with the room, for whoever syncs later. A room that has any stays until `close_room`, also without
+    /// transports.
+    StoreBlob {
+        /// The room, made if unknown.
+        room: RoomId,
+        /// Signaling's own texts by key; the node never looks inside. `null` forgets one, keys not named stay.
+        blobs: BTreeMap<String, Option<String>>,
+    },
+    /// Asks for everything the node holds. Result: `synced`, behind as many `held` as it takes.
     Sync {},
 }
 
@@ -178,12 +237,37 @@ pub enum NodeEvent {
         /// The speakers.
         speakers: Vec<ParticipantNumber>,
     },
+    /// Messages on a topic that was opened with `open_topic`.
+    Data {
+        /// The way it was opened on.
+        transport: TransportId,
+        /// The channel.
+        channel: u16,
+        /// Each one data channel message of framed mode, in base64.
+        messages: Vec<String>,
+    },
+    /// Such a topic was closed by the node.
+    TopicClosed {
+        /// The way it was opened on.
+        transport: TransportId,
+        /// The channel.
+        channel: u16,
+        /// Why, in words.
+        reason: String,
+    },
     /// New steps on a transport's way to media, in order. A transport tells 48 at most.
     Timeline {
         /// The transport.
         transport: TransportId,
         /// What happened since the last such event.
         steps: Vec<crate::TimelineStep>,
+    },
+    /// A part of what the node holds, of which `synced` tells the last.
+    Held {
+        /// The `sync` it belongs to.
+        command: CommandId,
+        /// Rooms and transports that no other part has.
+        state: NodeState,
     },
     /// Counters since the node's start, every few seconds.
     Report {
@@ -209,7 +293,7 @@ pub enum CommandResult {
     },
     /// To `sync`.
     Synced {
-        /// What the node holds.
+        /// What the node holds, but for what `held` told before.
         state: NodeState,
     },
     /// Refused.
@@ -245,9 +329,9 @@ pub struct NodeState {
 pub struct RoomState {
     /// The room.
     pub room: RoomId,
-    /// What signaling stored last.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub blob: Option<String>,
+    /// What signaling stored, by key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub blobs: BTreeMap<String, String>,
 }
 
 /// A transport on a node.

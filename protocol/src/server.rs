@@ -4,14 +4,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    Epoch, Grants, MediaKind, Mid, ParticipantNumber, ProtocolError, RequestId, RoomName, SessionId,
-    SlotSource, Source, TrackId,
+    Attributes, ChatLine, Epoch, Grants, MediaKind, Mid, ParticipantNumber, PresenceState, ProtocolError,
+    RequestId, Resumed, RoomInfo, RoomName, SessionId, SlotSource, Source, TrackId, WaitingParticipant,
 };
 
 /// One message to a client: the reply to a request, or an event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ServerMessage {
-    /// Numbers the messages of a session from 1, without gaps, replies included.
+    /// Numbers the messages of a session from 1, without gaps, replies included. 0 stands outside: it is neither
+    /// repeated nor acknowledged.
     pub seq: u64,
     /// What is said.
     #[serde(flatten)]
@@ -77,6 +78,9 @@ pub enum ServerEvent {
         track: TrackId,
         /// Whether it is muted now.
         muted: bool,
+        /// The moderator who did it; absent when its owner did, or the server's API.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<ParticipantNumber>,
     },
     /// What flows in one of the client's own slots changed.
     Slot {
@@ -93,14 +97,82 @@ pub enum ServerEvent {
     },
     /// A chat line.
     Chat {
-        /// Who wrote it.
+        /// The line.
+        #[serde(flatten)]
+        line: ChatLine,
+    },
+    /// Somebody went away or came back, or types.
+    Presence {
+        /// Who.
         participant: ParticipantNumber,
-        /// The name of the writer when it was written.
-        name: String,
-        /// Plain text.
-        text: String,
+        /// Whether it is at the screen.
+        state: PresenceState,
+        /// Whether it writes a chat line now.
+        typing: bool,
+    },
+    /// The room changed: metadata, attributes, lock, waiting room or bound.
+    RoomUpdated {
+        /// The room as it is now.
+        room: RoomInfo,
+    },
+    /// What the client itself may do changed.
+    GrantsChanged {
+        /// What it may do from now on.
+        grants: Grants,
+    },
+    /// The token will expire, and the participant with it, unless it is refreshed.
+    TokenExpiring {
         /// Unix time in milliseconds.
-        sent_at_ms: u64,
+        expires_at_ms: u64,
+    },
+    /// The join waits for a moderator. Its reply comes when it is decided.
+    Waiting {
+        /// The place in the queue, from 1.
+        position: u32,
+    },
+    /// To moderators: somebody waits to be admitted.
+    ParticipantWaiting {
+        /// Who.
+        #[serde(flatten)]
+        waiting: WaitingParticipant,
+    },
+    /// To moderators: somebody no longer waits.
+    ParticipantWaitingEnded {
+        /// Who.
+        participant: ParticipantNumber,
+    },
+    /// Another participant, or the server's API, calls a method. Answered with `rpc_reply`.
+    RpcRequest {
+        /// Names the call in the answer.
+        call: u64,
+        /// Who asks; absent for the server's API.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<ParticipantNumber>,
+        /// What for.
+        method: String,
+        /// With what.
+        payload: String,
+        /// How long the caller waits.
+        timeout_ms: u32,
+    },
+    /// Messages on a topic that was opened over signaling.
+    Topic {
+        /// The channel.
+        channel: u16,
+        /// Each one data channel message of framed mode, in base64.
+        messages: Vec<String>,
+    },
+    /// A topic that was opened over signaling is closed by the server.
+    TopicClosed {
+        /// The channel.
+        channel: u16,
+        /// Why, in words.
+        reason: String,
+    },
+    /// The server goes away: the client should come back in so many milliseconds, and find another one or its successor.
+    GoingAway {
+        /// Spread over all clients.
+        reconnect_in_ms: u64,
     },
     /// A candidate of the SFU that was not in the answer.
     Candidate {
@@ -139,6 +211,30 @@ pub enum Reply {
     Joined(Box<Joined>),
     /// To `offer`.
     Answered(Answer),
+    /// To `hello` with `resume`.
+    Resumed(Resumed),
+    /// To `chat`.
+    Chatted {
+        /// The line as everybody gets it.
+        line: ChatLine,
+    },
+    /// To `chat_history`.
+    History {
+        /// In ascending order.
+        lines: Vec<ChatLine>,
+        /// Whether there are older ones.
+        more: bool,
+    },
+    /// To `rpc`.
+    RpcDone {
+        /// What the method brought.
+        payload: String,
+    },
+    /// To `topic_open`.
+    TopicOpened {
+        /// Names the topic from here on, in this session.
+        channel: u16,
+    },
     /// To everything else.
     Done {},
 }
@@ -154,6 +250,12 @@ pub struct Welcome {
     pub epoch: Epoch,
     /// How often the client should `ping`, in milliseconds.
     pub heartbeat_ms: u64,
+    /// The session that begins here.
+    pub session: SessionId,
+    /// Proves that a later connection belongs to this session. Keep it as secret as a token.
+    pub secret: String,
+    /// How long the session is kept without a connection, in milliseconds.
+    pub resume_window_ms: u64,
 }
 
 /// The reply to `join`.
@@ -165,6 +267,9 @@ pub struct Joined {
     pub secret: String,
     /// The room.
     pub room: RoomName,
+    /// The room's metadata, lock and bounds.
+    #[serde(default)]
+    pub room_info: RoomInfo,
     /// The client's own entry in the roster.
     pub participant: Participant,
     /// What the client may do.
@@ -176,6 +281,12 @@ pub struct Joined {
     /// The answer, if the join carried an offer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<Answer>,
+    /// The newest chat lines, in ascending order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chat: Vec<ChatLine>,
+    /// Who waits to be admitted; for moderators.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waiting: Vec<WaitingParticipant>,
 }
 
 /// The answer to an offer.
@@ -226,6 +337,12 @@ pub struct Participant {
     /// Whatever the application put there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Value>,
+    /// The same, by key.
+    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
+    pub attributes: Attributes,
+    /// Whether it is at the screen.
+    #[serde(default)]
+    pub presence: PresenceState,
     /// Whether this participant asks to be heard.
     #[serde(default)]
     pub hand_raised: bool,
@@ -302,6 +419,18 @@ pub enum LeaveReason {
     NodeLost,
     /// The server is shutting down.
     Shutdown,
+    /// A moderator or the server's API removed it.
+    Removed,
+    /// The same, for good.
+    Banned,
+    /// A moderator did not admit it.
+    Denied,
+    /// Its token's time was over.
+    TokenExpired,
+    /// Its token or identity was revoked.
+    Revoked,
+    /// The room was closed.
+    RoomClosed,
 }
 
 /// State of a transport, as its SFU node sees it.

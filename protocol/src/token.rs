@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{RoomName, Source};
+use crate::{RoomName, Source, TopicGrant};
 
 /// The claims of a token.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,6 +26,9 @@ pub struct Claims {
     /// Not valid before, Unix time in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nbf: Option<u64>,
+    /// When it was issued, Unix time in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iat: Option<u64>,
     /// Names the token, so that it can be revoked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jti: Option<String>,
@@ -41,6 +44,9 @@ pub struct Grants {
     pub subscribe: bool,
     /// May open data channels and send chat.
     pub data: bool,
+    /// What it may do on which topics, if it may open data channels at all. Empty: everything.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub topics: Vec<TopicGrant>,
     /// May act on others.
     pub moderate: bool,
     /// Is in no roster.
@@ -55,6 +61,7 @@ impl Default for Grants {
             publish: vec![Source::Microphone, Source::Camera, Source::Screen, Source::ScreenAudio],
             subscribe: true,
             data: true,
+            topics: Vec::new(),
             moderate: false,
             hidden: false,
             record: false,

@@ -60,7 +60,16 @@ fn client_messages() {
             "slot",
             "mute",
             "update",
+            "presence",
             "chat",
+            "chat_history",
+            "moderate",
+            "refresh",
+            "rpc",
+            "rpc_reply",
+            "topic_open",
+            "topic_send",
+            "topic_close",
             "trouble",
             "ping",
             "leave",
@@ -72,7 +81,20 @@ fn client_messages() {
 fn replies() {
     assert_kinds(&round_trip::<ServerMessage>("reply.json", "/type"), &["ok", "error"]);
     let seen = round_trip::<ServerMessage>("reply.json", "/result/type");
-    assert_kinds(&seen, &["welcome", "joined", "answered", "done"]);
+    assert_kinds(
+        &seen,
+        &[
+            "welcome",
+            "joined",
+            "answered",
+            "done",
+            "resumed",
+            "chatted",
+            "history",
+            "rpc_done",
+            "topic_opened",
+        ],
+    );
 }
 
 #[test]
@@ -94,6 +116,17 @@ fn events() {
             "transport",
             "ice_servers",
             "left",
+            "presence",
+            "room_updated",
+            "grants_changed",
+            "token_expiring",
+            "waiting",
+            "participant_waiting",
+            "participant_waiting_ended",
+            "rpc_request",
+            "topic",
+            "topic_closed",
+            "going_away",
         ],
     );
 }
@@ -110,6 +143,11 @@ fn node_commands() {
             "set_muted",
             "close_transport",
             "close_room",
+            "attach_data",
+            "open_topic",
+            "close_topic",
+            "send_data",
+            "set_data",
             "store_blob",
             "sync",
         ],
@@ -121,7 +159,19 @@ fn node_events() {
     let seen = round_trip::<Event>("node-event.json", "/type");
     assert_kinds(
         &seen,
-        &["hello", "done", "transport", "candidate", "slot", "speakers", "timeline", "report"],
+        &[
+            "hello",
+            "done",
+            "transport",
+            "candidate",
+            "slot",
+            "speakers",
+            "data",
+            "topic_closed",
+            "timeline",
+            "held",
+            "report",
+        ],
     );
     let seen = round_trip::<Event>("node-event.json", "/result/outcome");
     assert_kinds(&seen, &["done", "answered", "synced", "failed"]);
@@ -149,6 +199,8 @@ fn codes_keep_their_names_and_numbers() {
         ("too_large", CloseCode::TooLarge),
         ("protocol_violation", CloseCode::ProtocolViolation),
         ("unauthorized", CloseCode::Unauthorized),
+        ("forbidden", CloseCode::Forbidden),
+        ("superseded", CloseCode::Superseded),
         ("heartbeat_timeout", CloseCode::HeartbeatTimeout),
         ("replaced", CloseCode::Replaced),
         ("slow_consumer", CloseCode::SlowConsumer),

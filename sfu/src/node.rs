@@ -464,6 +464,8 @@ mod tests {
             publications: Vec::new(),
             slots: Vec::new(),
             data: false,
+            topics: Vec::new(),
+            channels: Vec::new(),
         }
     }
 

@@ -210,16 +210,21 @@ impl Dispatcher {
 
     fn route(&mut self, command: &NodeCommand) -> Result<Route, ProtocolError> {
         Ok(match *command {
-            NodeCommand::Negotiate { transport, room, .. } => {
+            NodeCommand::Negotiate { transport, room, .. }
+            | NodeCommand::AttachData { transport, room, .. } => {
                 let worker = self.routes.begin_negotiation(transport, room)?;
                 Route::Worker(worker, Effect::Negotiation { transport, room, worker })
             }
-            NodeCommand::Candidate { transport, .. } | NodeCommand::SetSlot { transport, .. } => {
+            NodeCommand::Candidate { transport, .. }
+            | NodeCommand::SetSlot { transport, .. }
+            | NodeCommand::OpenTopic { transport, .. }
+            | NodeCommand::CloseTopic { transport, .. }
+            | NodeCommand::SendData { transport, .. }
+            | NodeCommand::SetData { transport, .. } => {
                 Route::Worker(self.routes.transport(transport)?, Effect::None)
             }
-            NodeCommand::SetMuted { room, .. } | NodeCommand::StoreBlob { room, .. } => {
-                Route::Worker(self.routes.room(room)?, Effect::None)
-            }
+            NodeCommand::SetMuted { room, .. } => Route::Worker(self.routes.room(room)?, Effect::None),
+            NodeCommand::StoreBlob { room, .. } => Route::Worker(self.routes.keep_room(room), Effect::None),
             NodeCommand::CloseTransport { transport } => match self.routes.transport(transport) {
                 Ok(worker) => Route::Worker(worker, Effect::CloseTransport(transport)),
                 Err(_) => Route::Nowhere,
@@ -271,7 +276,7 @@ impl Dispatcher {
         match *effect {
             Effect::None => {}
             Effect::Negotiation { transport, room, worker } => {
-                let is_answered = matches!(result, CommandResult::Answered { .. });
+                let is_answered = !matches!(result, CommandResult::Failed { .. });
                 if self.routes.end_negotiation(transport, room, worker, is_answered) {
                     let ticket = self.ticket();
                     let sweep = ToWorker::Command { ticket, command: NodeCommand::CloseRoom { room } };

@@ -19,6 +19,8 @@ pub(super) struct RouteTable {
 struct RoomRoute {
     worker: WorkerIndex,
     transports: BTreeSet<TransportId>,
+    /// Texts were stored with it: it stays without transports, until it is closed.
+    is_kept: bool,
 }
 
 struct TransportRoute {
@@ -48,6 +50,15 @@ impl RouteTable {
             .get(&room)
             .map(|route| route.worker)
             .ok_or_else(|| ProtocolError::new(ErrorCode::UnknownRoom, format!("no room {room} on this node")))
+    }
+
+    /// Texts are about to be stored with a room: places it if it is new.
+    pub(super) fn keep_room(&mut self, room: RoomId) -> WorkerIndex {
+        let worker = self.rooms.get(&room).map_or_else(|| self.least_loaded(), |route| route.worker);
+        let new = || RoomRoute { worker, transports: BTreeSet::new(), is_kept: true };
+        let route = self.rooms.entry(room).or_insert_with(new);
+        route.is_kept = true;
+        route.worker
     }
 
     pub(super) fn transport(&self, transport: TransportId) -> Result<WorkerIndex, ProtocolError> {
@@ -104,7 +115,7 @@ impl RouteTable {
         !self.rooms.contains_key(&room)
     }
 
-    /// A transport has ended. Its room goes with its last transport, here as on its worker. While a negotiation is under
+    /// A transport has ended. Its room goes with its last transport, unless it is kept, here as on its worker. While a negotiation is under
     /// way, both stay: the worker will make them again.
     pub(super) fn remove_transport(&mut self, transport: TransportId) {
         let Some(route) = self.transports.get_mut(&transport) else { return };
@@ -117,7 +128,7 @@ impl RouteTable {
         self.load[worker.0] = self.load[worker.0].saturating_sub(1);
         if let Some(route) = self.rooms.get_mut(&room) {
             route.transports.remove(&transport);
-            if route.transports.is_empty() {
+            if route.transports.is_empty() && !route.is_kept {
                 self.rooms.remove(&room);
             }
         }
@@ -125,7 +136,12 @@ impl RouteTable {
 
     /// A room was closed, with all its transports.
     pub(super) fn remove_room(&mut self, room: RoomId) {
-        let Some(route) = self.rooms.get(&room) else { return };
+        let Some(route) = self.rooms.get_mut(&room) else { return };
+        route.is_kept = false;
+        if route.transports.is_empty() {
+            self.rooms.remove(&room);
+            return;
+        }
         for transport in route.transports.clone() {
             self.remove_transport(transport);
         }
@@ -137,6 +153,10 @@ impl RouteTable {
         let mut lost: Vec<TransportId> =
             self.transports.iter().filter(|(_, route)| is_lost(route)).map(|(id, _)| *id).collect();
         lost.sort_unstable();
+        self.rooms.retain(|_, route| {
+            route.is_kept &= route.worker != worker;
+            route.is_kept || !route.transports.is_empty()
+        });
         for transport in &lost {
             self.remove_transport(*transport);
         }
@@ -147,7 +167,7 @@ impl RouteTable {
         self.load[worker.0] += 1;
         self.rooms
             .entry(room)
-            .or_insert_with(|| RoomRoute { worker, transports: BTreeSet::new() })
+            .or_insert_with(|| RoomRoute { worker, transports: BTreeSet::new(), is_kept: false })
             .transports
             .insert(transport);
         self.transports.entry(transport).or_insert(TransportRoute {
@@ -255,6 +275,20 @@ mod tests {
         assert!(table.transport(TransportId(1)).is_err());
         assert!(table.transport(TransportId(3)).is_ok());
         assert_eq!(join(&mut table, 4, 5), WorkerIndex(0), "its load is gone too");
+    }
+
+    #[test]
+    fn a_room_that_is_kept_outlives_its_transports_until_it_is_closed_or_its_worker_is_lost() {
+        let mut table = RouteTable::new(2);
+        let worker = join(&mut table, 1, 1);
+        assert_eq!(table.keep_room(ROOM), worker);
+        table.remove_transport(TransportId(1));
+        assert_eq!(table.room(ROOM), Ok(worker));
+        table.remove_room(ROOM);
+        assert!(table.room(ROOM).is_err());
+        let worker = table.keep_room(ROOM);
+        table.remove_worker(worker);
+        assert!(table.room(ROOM).is_err());
     }
 
     #[test]

@@ -76,7 +76,7 @@ impl Requests {
             }
         }
         match request {
-            ClientRequest::Hello { version, client } => self.handle_hello(id, version, client.as_deref()),
+            ClientRequest::Hello { version, client, .. } => self.handle_hello(id, version, client.as_deref()),
             _ if !self.has_said_hello => {
                 self.fail(id, ProtocolError::new(ErrorCode::HelloExpected, "say hello first"));
             }
@@ -103,6 +103,9 @@ impl Requests {
             server: concat!("patchbay/", env!("CARGO_PKG_VERSION")).into(),
             epoch: self.app.hub.epoch(),
             heartbeat_ms: limit::HEARTBEAT_INTERVAL.as_millis() as u64,
+            session: SessionId::new(uuid::Uuid::new_v4().to_string()),
+            secret: String::new(),
+            resume_window_ms: 0,
         };
         self.session.reply(id, Ok(Reply::Welcome(welcome)));
     }

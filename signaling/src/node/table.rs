@@ -223,7 +223,9 @@ impl Table {
             }
             NodeEvent::Transport { transport, .. }
             | NodeEvent::Candidate { transport, .. }
-            | NodeEvent::Slot { transport, .. } => {
+            | NodeEvent::Slot { transport, .. }
+            | NodeEvent::Data { transport, .. }
+            | NodeEvent::TopicClosed { transport, .. } => {
                 let room = node.transports.get(&transport);
                 let mailbox = room.and_then(|placed| node.rooms.get(&placed.room)).cloned();
                 if matches!(

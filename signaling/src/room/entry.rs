@@ -120,6 +120,9 @@ impl Room {
             participants,
             ice_servers,
             answer,
+            room_info: patchbay_protocol::RoomInfo::default(),
+            chat: Vec::new(),
+            waiting: Vec::new(),
         };
         self.reply(member, id, Ok(Reply::Joined(Box::new(joined))));
         if !self.speakers.is_empty() {

@@ -80,6 +80,8 @@ impl Member {
             identity: self.identity.clone(),
             name: self.name.clone(),
             metadata: self.metadata.clone(),
+            attributes: patchbay_protocol::Attributes::new(),
+            presence: patchbay_protocol::PresenceState::Active,
             hand_raised: self.hand_raised,
             tracks: self.tracks.iter().map(MemberTrack::entry).collect(),
         }

@@ -239,6 +239,8 @@ impl Room {
             }
             NodeEvent::Hello { .. }
             | NodeEvent::Done { .. }
+            | NodeEvent::Data { .. }
+            | NodeEvent::TopicClosed { .. }
             | NodeEvent::Timeline { .. }
             | NodeEvent::Report { .. } => {}
         }

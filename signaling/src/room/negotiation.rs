@@ -94,6 +94,8 @@ impl Room {
             publications: tracks.iter().map(MemberTrack::publication).collect(),
             slots,
             data: entry.grants.data,
+            topics: entry.grants.topics.clone(),
+            channels: offer.channels,
         };
         self.next_track = next_track;
         if let Some(entry) = self.members.get_mut(&member) {
@@ -158,7 +160,12 @@ impl Room {
             match before.iter().find(|old| old.id == track.id) {
                 None => events.push(ServerEvent::TrackPublished { participant, track: track.entry() }),
                 Some(old) if old.muted != track.muted => {
-                    events.push(ServerEvent::TrackMuted { participant, track: track.id, muted: track.muted });
+                    events.push(ServerEvent::TrackMuted {
+                        participant,
+                        track: track.id,
+                        muted: track.muted,
+                        by: None,
+                    });
                 }
                 Some(_) => {}
             }

@@ -37,11 +37,11 @@ impl Room {
             ClientRequest::Candidate { candidate, .. } => self.handle_candidate(member, id, candidate),
             ClientRequest::Slot { mid, source } => self.handle_slot(member, id, mid, source),
             ClientRequest::Mute { track, muted } => self.handle_mute(member, id, track, muted),
-            ClientRequest::Update { name, metadata, hand_raised } => {
+            ClientRequest::Update { name, metadata, hand_raised, .. } => {
                 let result = self.update(member, name, metadata, hand_raised);
                 self.reply(member, id, result.map(|()| Reply::Done {}));
             }
-            ClientRequest::Chat { text } => self.handle_chat(now, member, id, text),
+            ClientRequest::Chat { text, .. } => self.handle_chat(now, member, id, text),
             ClientRequest::Leave {} => {
                 self.reply(member, id, Ok(Reply::Done {}));
                 self.remove(member, LeaveReason::Left);
@@ -49,6 +49,17 @@ impl Room {
             // Said to whoever keeps the connection timelines, not to the room.
             ClientRequest::Trouble { .. } | ClientRequest::Ping {} => {
                 self.reply(member, id, Ok(Reply::Done {}))
+            }
+            ClientRequest::Presence { .. }
+            | ClientRequest::ChatHistory { .. }
+            | ClientRequest::Moderate { .. }
+            | ClientRequest::Refresh { .. }
+            | ClientRequest::Rpc { .. }
+            | ClientRequest::RpcReply { .. }
+            | ClientRequest::TopicOpen { .. }
+            | ClientRequest::TopicSend { .. }
+            | ClientRequest::TopicClose { .. } => {
+                self.refuse(member, id, ErrorCode::UnknownType, "this server does not know this request");
             }
             ClientRequest::Hello { .. } | ClientRequest::Join { .. } => {
                 self.refuse(member, id, ErrorCode::AlreadyJoined, "this session is in a room already");
@@ -129,7 +140,7 @@ impl Room {
         }
         self.reply(member, id, Ok(Reply::Done {}));
         if changed && shown {
-            self.broadcast(Some(member), ServerEvent::TrackMuted { participant, track, muted });
+            self.broadcast(Some(member), ServerEvent::TrackMuted { participant, track, muted, by: None });
         }
     }
 
@@ -182,13 +193,16 @@ impl Room {
                 "a chat line is 1 to 4096 bytes of text",
             );
         }
-        let event = ServerEvent::Chat {
+        let line = patchbay_protocol::ChatLine {
+            number: 1,
             participant: entry.number,
+            identity: entry.identity.clone(),
             name: entry.name.clone(),
             text,
             sent_at_ms: now.unix_ms,
+            message_id: None,
         };
-        self.reply(member, id, Ok(Reply::Done {}));
-        self.broadcast(None, event);
+        self.reply(member, id, Ok(Reply::Chatted { line: line.clone() }));
+        self.broadcast(None, ServerEvent::Chat { line });
     }
 }

@@ -89,7 +89,7 @@ fn offer(sources: &[(&str, Source)]) -> Description {
         .iter()
         .map(|(mid, source)| PublicationOffer { mid: Mid::new(*mid), source: *source, muted: false })
         .collect();
-    Description { sdp: "offer".into(), publications, slots: Vec::new() }
+    Description { sdp: "offer".into(), publications, slots: Vec::new(), channels: Vec::new() }
 }
 
 fn replies(outputs: &[Output]) -> Vec<Result<&Reply, ErrorCode>> {
@@ -258,6 +258,7 @@ fn a_watch_finds_its_identity_again_after_a_rejoin() {
             sdp: String::new(),
             publications: Vec::new(),
             slots: vec![SlotOffer { mid: mid.clone(), source: None, group: None }],
+            channels: Vec::new(),
         });
         join.watches = vec![Watch { mid, identity: "ada".into(), source: Source::Camera }];
     });
@@ -310,7 +311,7 @@ fn hidden_participants_publish_and_write_nothing() {
     assert_eq!(replies(&refused), [Err(ErrorCode::NotAllowed)]);
     world.join(2, "ghost", hide);
     assert_eq!(
-        replies(&world.ask(2, ClientRequest::Chat { text: "boo".into() })),
+        replies(&world.ask(2, ClientRequest::Chat { text: "boo".into(), message_id: None })),
         [Err(ErrorCode::NotAllowed)]
     );
 }

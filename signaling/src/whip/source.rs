@@ -56,7 +56,7 @@ pub(super) fn publications(sdp: String, offer: &Offer) -> Result<Description, Pr
     if publications.is_empty() {
         return unacceptable("the offer sends no audio and no video");
     }
-    Ok(Description { sdp, publications, slots: Vec::new() })
+    Ok(Description { sdp, publications, slots: Vec::new(), channels: Vec::new() })
 }
 
 /// A WHEP offer: one source for each pair of video and audio sections, in order, then further speakers by rank.
@@ -101,7 +101,7 @@ pub(super) fn slots(
     if slots.is_empty() {
         return unacceptable("the offer receives no audio and no video");
     }
-    Ok((Description { sdp, publications: Vec::new(), slots }, watches))
+    Ok((Description { sdp, publications: Vec::new(), slots, channels: Vec::new() }, watches))
 }
 
 fn unacceptable<T>(message: &str) -> Result<T, ProtocolError> {

@@ -65,8 +65,11 @@ impl Signaling {
             let (requests, asked) = mpsc::unbounded_channel();
             tokio::spawn(serve(socket, asked));
             let connection = Connection { requests };
-            let hello =
-                ClientRequest::Hello { version: PROTOCOL_VERSION, client: Some("patchbay-load".into()) };
+            let hello = ClientRequest::Hello {
+                version: PROTOCOL_VERSION,
+                client: Some("patchbay-load".into()),
+                resume: None,
+            };
             connection.ask(hello).await?;
             let publications = join.publication.into_iter().map(|mid| PublicationOffer {
                 mid: Mid::new(mid),
@@ -88,6 +91,7 @@ impl Signaling {
                         sdp: join.sdp,
                         publications: publications.collect(),
                         slots: slots.collect(),
+                        channels: Vec::new(),
                     }),
                 })
                 .await?;
@@ -158,7 +162,7 @@ async fn serve(
             }
         };
         last_id += 1;
-        let text = serde_json::to_string(&ClientMessage { id: RequestId(last_id), request }).ok()?;
+        let text = serde_json::to_string(&ClientMessage { ack: None, id: RequestId(last_id), request }).ok()?;
         socket.send(Message::text(text)).await.ok()?;
     }
     socket.close(None).await.ok()

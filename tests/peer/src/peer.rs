@@ -101,8 +101,12 @@ impl Peer {
         }
 
         let offer = self.connection.create_offer(None).await?;
-        let mut description =
-            Description { sdp: offer.sdp.clone(), publications: Vec::new(), slots: Vec::new() };
+        let mut description = Description {
+            sdp: offer.sdp.clone(),
+            publications: Vec::new(),
+            slots: Vec::new(),
+            channels: Vec::new(),
+        };
         for (transceiver, outgoing) in &sending {
             let mid = mid_of(transceiver).await?;
             self.ledger().stats.publications.push(outgoing.stats(&mid));
@@ -344,7 +348,7 @@ impl Peer {
                 })
                 .collect()
         };
-        let offer = Description { sdp, publications, slots: Vec::new() };
+        let offer = Description { sdp, publications, slots: Vec::new(), channels: Vec::new() };
         let Reply::Answered(answer) = self.request(ClientRequest::Offer { offer }).await? else {
             return Err(PeerError::Unexpected("an offer that is not answered".to_owned()));
         };

@@ -78,7 +78,7 @@ pub async fn connect(
     let signaling = Signaling { outgoing, waiting, next_id: Arc::new(AtomicU32::new(1)), patience };
     let client = Some(concat!("patchbay-peer/", env!("CARGO_PKG_VERSION")).to_owned());
     let Reply::Welcome(welcome) =
-        signaling.request(ClientRequest::Hello { version: PROTOCOL_VERSION, client }).await?
+        signaling.request(ClientRequest::Hello { version: PROTOCOL_VERSION, client, resume: None }).await?
     else {
         return Err(PeerError::Unexpected("a hello that is not answered by welcome".to_owned()));
     };
@@ -92,7 +92,7 @@ impl Signaling {
         let id = RequestId(self.next_id.fetch_add(1, Ordering::Relaxed));
         let (reply, replied) = oneshot::channel();
         lock(&self.waiting).insert(id, reply);
-        let text = serde_json::to_string(&ClientMessage { id, request })
+        let text = serde_json::to_string(&ClientMessage { id, ack: None, request })
             .map_err(|error| PeerError::Unexpected(error.to_string()))?;
         self.send_text(text)?;
         match tokio::time::timeout(self.patience, replied).await {

@@ -456,6 +456,8 @@ impl World {
             publications: client.publications.clone(),
             slots: client.slots.clone(),
             data: true,
+            topics: Vec::new(),
+            channels: Vec::new(),
         };
         let published = client.publications.len();
         let CommandResult::Answered { sdp, publications, .. } = self.command(command) else {

@@ -85,6 +85,8 @@ impl Call {
             publications: is_publisher.then_some(publication).into_iter().collect(),
             slots: (!is_publisher).then_some(slot).into_iter().collect(),
             data: false,
+            topics: Vec::new(),
+            channels: Vec::new(),
         };
         match self.worker.handle_command(self.now, command) {
             CommandResult::Answered { sdp, .. } => {

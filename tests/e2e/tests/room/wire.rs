@@ -75,7 +75,12 @@ pub(crate) async fn bad_sdp_is_refused_and_the_call_goes_on(mode: Mode) -> Outco
     ];
     for (number, sdp) in texts.into_iter().enumerate() {
         let (signaling, _events) = connect_signaling(server.url(), None, PATIENCE).await?;
-        let offer = Description { sdp: sdp.clone(), publications: Vec::new(), slots: Vec::new() };
+        let offer = Description {
+            sdp: sdp.clone(),
+            publications: Vec::new(),
+            slots: Vec::new(),
+            channels: Vec::new(),
+        };
         let reply = signaling.request(join("bad-sdp", Some(offer))).await;
         let code = code(reply);
         assert!(
@@ -90,7 +95,12 @@ pub(crate) async fn bad_sdp_is_refused_and_the_call_goes_on(mode: Mode) -> Outco
     }
     // Over the size of any message: the connection may end, the server may not.
     let (signaling, _events) = connect_signaling(server.url(), None, PATIENCE).await?;
-    let offer = Description { sdp: "a=x\r\n".repeat(400_000), publications: Vec::new(), slots: Vec::new() };
+    let offer = Description {
+        sdp: "a=x\r\n".repeat(400_000),
+        publications: Vec::new(),
+        slots: Vec::new(),
+        channels: Vec::new(),
+    };
     assert!(signaling.request(join("bad-sdp", Some(offer))).await.is_err());
 
     let before = ben.stats();
