@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use patchbay_protocol::node::{Command, CommandResult, Event, NodeCommand, NodeEvent};
-use patchbay_protocol::{CommandId, Epoch, ErrorCode, NODE_PROTOCOL, NodeName, RoomId};
+use patchbay_protocol::{CommandId, Epoch, ErrorCode, NODE_PROTOCOL, NodeName, RoomId, TrackId};
 use patchbay_sfu::{DialError, Node, NodeConfig};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -137,8 +137,9 @@ async fn introduces_itself_and_carries_commands_and_events() {
             panic!("not synced")
         };
         assert!(state.rooms.is_empty());
-        let refused =
-            connection.ask(2, NodeCommand::StoreBlob { room: RoomId(1), blob: String::new() }).await;
+        let refused = connection
+            .ask(2, NodeCommand::SetMuted { room: RoomId(1), track: TrackId(1), muted: true })
+            .await;
         assert!(matches!(refused, CommandResult::Failed { error } if error.code == ErrorCode::UnknownRoom));
     })
     .await;
@@ -153,8 +154,8 @@ async fn comes_back_with_the_same_epoch_and_a_gap_in_the_numbers_and_remembers_i
         let close = NodeCommand::CloseRoom { room: RoomId(1) };
         assert_eq!(connection.ask(1, close.clone()).await, CommandResult::Done {});
         // Carried out; signaling is gone before it has made anything of the answer.
-        let blob = NodeCommand::StoreBlob { room: RoomId(9), blob: String::new() };
-        let lost = Command { id: CommandId(2), epoch: Epoch(1), command: blob.clone() };
+        let mute = NodeCommand::SetMuted { room: RoomId(9), track: TrackId(1), muted: true };
+        let lost = Command { id: CommandId(2), epoch: Epoch(1), command: mute };
         connection.send(serde_json::to_string(&lost).expect("JSON")).await;
         let seq = loop {
             let Event { seq, event } = connection.event().await;

@@ -147,6 +147,8 @@ async fn negotiate(link: &mut NodeLink, id: u64, participant: ParticipantNumber,
             publications: if is_publisher { vec![track] } else { Vec::new() },
             slots: if is_publisher { Vec::new() } else { vec![slot] },
             data: false,
+            topics: Vec::new(),
+            channels: Vec::new(),
         },
     )
     .await;
@@ -172,7 +174,8 @@ async fn a_call_outlives_its_link_and_is_found_again() {
     let mut subscriber = Peer::new(Section::receive("0", MediaKind::Video));
     negotiate(&mut link, 1, PUBLISHER, &mut publisher).await;
     negotiate(&mut link, 2, ParticipantNumber(2), &mut subscriber).await;
-    let blob = NodeCommand::StoreBlob { room: ROOM, blob: "the room's own".into() };
+    let blobs = [("room".to_owned(), Some("the room's own".to_owned()))].into();
+    let blob = NodeCommand::StoreBlob { room: ROOM, blobs };
     assert_eq!(ask(&mut link, 3, blob).await, CommandResult::Done {});
 
     drive(&mut [&mut publisher, &mut subscriber], "connecting", |peers| {
@@ -196,7 +199,7 @@ async fn a_call_outlives_its_link_and_is_found_again() {
     let mut link = node.link();
     let state = sync(&mut link, 4).await;
     assert_eq!(state.rooms.len(), 1);
-    assert_eq!((state.rooms[0].room, state.rooms[0].blob.as_deref()), (ROOM, Some("the room's own")));
+    assert_eq!((state.rooms[0].room, state.rooms[0].blobs["room"].as_str()), (ROOM, "the room's own"));
     let ids: Vec<u64> = state.transports.iter().map(|transport| transport.transport.0).collect();
     assert_eq!(ids, [1, 2]);
     assert!(state.transports.iter().all(|transport| transport.connected && transport.room == ROOM));

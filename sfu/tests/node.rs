@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::time::Duration;
 
 use patchbay_protocol::node::{Command, CommandResult, NodeCommand, NodeEvent};
-use patchbay_protocol::{CommandId, Epoch, ErrorCode, NodeName, RoomId, TransportId};
+use patchbay_protocol::{CommandId, Epoch, ErrorCode, NodeName, RoomId, TrackId, TransportId};
 use patchbay_sfu::{Node, NodeConfig, NodeLink, StartError};
 use tokio::time::timeout;
 
@@ -93,8 +93,8 @@ async fn a_public_address_is_announced_with_each_workers_port() {
 async fn unknown_ids_are_refused_each_with_its_code() {
     let node = Node::start(config()).expect("started");
     let mut link = node.link();
-    let blob = NodeCommand::StoreBlob { room: RoomId(1), blob: "x".into() };
-    assert_eq!(code(&ask(&mut link, 1, blob).await), Some(ErrorCode::UnknownRoom));
+    let mute = NodeCommand::SetMuted { room: RoomId(1), track: TrackId(1), muted: true };
+    assert_eq!(code(&ask(&mut link, 1, mute).await), Some(ErrorCode::UnknownRoom));
     let candidate = NodeCommand::Candidate { transport: TransportId(1), candidate: String::new() };
     assert_eq!(code(&ask(&mut link, 2, candidate).await), Some(ErrorCode::UnknownTransport));
     let close = NodeCommand::CloseTransport { transport: TransportId(1) };
@@ -109,14 +109,76 @@ async fn unknown_ids_are_refused_each_with_its_code() {
 }
 
 #[tokio::test]
+async fn a_room_with_texts_stays_without_transports_until_it_is_closed() {
+    let node = Node::start(config()).expect("started");
+    let mut link = node.link();
+    let store = |blobs: &[(&str, Option<&str>)]| NodeCommand::StoreBlob {
+        room: RoomId(1),
+        blobs: blobs.iter().map(|(key, text)| ((*key).to_owned(), text.map(str::to_owned))).collect(),
+    };
+    let first = ask(&mut link, 1, store(&[("room", Some("x")), ("member/1", Some("y"))])).await;
+    assert_eq!(first, CommandResult::Done {});
+    assert_eq!(ask(&mut link, 2, store(&[("member/1", None)])).await, CommandResult::Done {});
+    drop(link);
+    let mut link = node.link();
+    let CommandResult::Synced { state } = ask(&mut link, 3, NodeCommand::Sync {}).await else {
+        panic!("not synced")
+    };
+    let texts: Vec<(&str, &str)> =
+        state.rooms[0].blobs.iter().map(|(key, text)| (key.as_str(), text.as_str())).collect();
+    assert_eq!((state.rooms[0].room, &texts[..]), (RoomId(1), &[("room", "x")][..]));
+    let long = "x".repeat(patchbay_protocol::limit::BLOB_BYTES + 1);
+    let refused = ask(&mut link, 4, store(&[("member/2", Some(&long))])).await;
+    assert_eq!(code(&refused), Some(ErrorCode::TooMany));
+    assert_eq!(ask(&mut link, 5, NodeCommand::CloseRoom { room: RoomId(1) }).await, CommandResult::Done {});
+    let CommandResult::Synced { state } = ask(&mut link, 6, NodeCommand::Sync {}).await else {
+        panic!("not synced")
+    };
+    assert!(state.rooms.is_empty());
+    node.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_does_not_fit_into_one_message_is_told_in_parts() {
+    let node = Node::start(config()).expect("started");
+    let mut link = node.link();
+    let text = "\"".repeat(64 * 1024);
+    for room in 1..=40 {
+        let blobs = [("room".to_owned(), Some(text.clone()))].into();
+        let store = NodeCommand::StoreBlob { room: RoomId(room), blobs };
+        assert_eq!(ask(&mut link, room, store).await, CommandResult::Done {});
+    }
+    send(&link, 100, EPOCH, NodeCommand::Sync {}).await;
+    let mut rooms = std::collections::BTreeSet::new();
+    let mut parts = 0;
+    loop {
+        let event = timeout(PATIENCE, link.events.recv()).await.expect("in time").expect("an event").event;
+        match event {
+            NodeEvent::Held { command: CommandId(100), state } => {
+                parts += 1;
+                rooms.extend(state.rooms.into_iter().map(|room| room.room));
+            }
+            NodeEvent::Done { command: CommandId(100), result: CommandResult::Synced { state } } => {
+                rooms.extend(state.rooms.into_iter().map(|room| room.room));
+                break;
+            }
+            _ => {}
+        }
+    }
+    assert!(parts >= 2, "{parts} parts");
+    assert_eq!(rooms, (1..=40).map(RoomId).collect());
+    node.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_repeated_command_gets_the_first_answer_and_a_stale_one_none_but_that() {
     let node = Node::start(config()).expect("started");
     let mut link = node.link();
-    let blob = |room| NodeCommand::StoreBlob { room: RoomId(room), blob: "x".into() };
-    let first = ask(&mut link, 1, blob(1)).await;
+    let mute = |room| NodeCommand::SetMuted { room: RoomId(room), track: TrackId(1), muted: true };
+    let first = ask(&mut link, 1, mute(1)).await;
     assert_eq!(code(&first), Some(ErrorCode::UnknownRoom));
     // The same id with something else in it is still the same command.
-    assert_eq!(ask(&mut link, 1, blob(2)).await, first);
+    assert_eq!(ask(&mut link, 1, mute(2)).await, first);
 
     send(&link, 1, Epoch(8), NodeCommand::CloseRoom { room: RoomId(1) }).await;
     assert_eq!(answer(&mut link, 1).await, CommandResult::Done {}, "a new epoch starts anew");

@@ -5,6 +5,7 @@
 //! ([`route::RouteTable`]), puts together what concerns all workers (`sync`, reports), and answers each command exactly
 //! once.
 
+mod part;
 mod report;
 mod route;
 
@@ -327,9 +328,15 @@ impl Dispatcher {
         let Some(Gathering { epoch, id, mut state, .. }) = self.gatherings.remove(&gather) else { return };
         state.rooms.sort_by_key(|room| room.room);
         state.transports.sort_by_key(|transport| transport.transport);
-        if epoch == self.log.epoch() {
-            self.emit(NodeEvent::Done { command: id, result: CommandResult::Synced { state } });
+        if epoch != self.log.epoch() {
+            return;
         }
+        let mut parts = part::parts(state, part::PART_BYTES);
+        let state = parts.pop().unwrap_or_default();
+        for state in parts {
+            self.emit(NodeEvent::Held { command: id, state });
+        }
+        self.emit(NodeEvent::Done { command: id, result: CommandResult::Synced { state } });
     }
 
     fn begin_report(&mut self) {

@@ -64,7 +64,7 @@ async fn a_node_that_comes_back_is_compared_with_what_it_should_hold() {
     };
     let orphan = TransportId(42);
     let held = NodeState {
-        rooms: [room, RoomId(7)].map(|room| patchbay_protocol::node::RoomState { room, blob: None }).to_vec(),
+        rooms: [room, RoomId(7)].map(|room| patchbay_protocol::node::RoomState { room, blobs: Default::default() }).to_vec(),
         transports: vec![snapshot(kept, room), snapshot(orphan, room), snapshot(TransportId(43), RoomId(7))],
     };
     let mut node = ScriptedNode::attach_holding(&server.hub, "node-1", 1, held);

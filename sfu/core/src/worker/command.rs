@@ -9,6 +9,7 @@ use patchbay_protocol::{ErrorCode, ParticipantNumber, ProtocolError, RoomId, Ste
 use patchbay_sdp::{Candidate, CandidateAddress, CandidateTransport, IceCredentials};
 use rtc_crypto::CryptoError;
 
+use super::blob::Blobs;
 use super::member::Member;
 use super::negotiation::{Agreed, Negotiation, Proposal};
 use super::{Room, Worker};
@@ -25,7 +26,9 @@ impl Worker {
 
     fn execute(&mut self, now: Instant, command: NodeCommand) -> Result<CommandResult, ProtocolError> {
         match command {
-            NodeCommand::Negotiate { transport, room, participant, sdp, publications, slots, data } => {
+            NodeCommand::Negotiate {
+                transport, room, participant, sdp, publications, slots, data, ..
+            } => {
                 let slots_wanted = slots.clone();
                 let proposal = Proposal::new(&sdp, publications, slots, data)?;
                 let key = match self.transports.get(&transport) {
@@ -74,15 +77,32 @@ impl Worker {
             }
             NodeCommand::CloseRoom { room } => {
                 if let Some(&index) = self.room_index.get(&room) {
+                    if let Some(room) = self.rooms.get_mut(index) {
+                        room.blobs.clear();
+                    }
                     for key in self.members.of_room(index) {
                         self.remove_transport(now, key);
                     }
+                    // One without transports is there for its texts alone.
+                    if self.room_index.get(&room) == Some(&index) {
+                        self.remove_room(index);
+                    }
                 }
             }
-            NodeCommand::StoreBlob { room, blob } => {
-                let index = self.room(room)?;
+            NodeCommand::AttachData { .. }
+            | NodeCommand::OpenTopic { .. }
+            | NodeCommand::CloseTopic { .. }
+            | NodeCommand::SendData { .. }
+            | NodeCommand::SetData { .. } => {
+                return Err(ProtocolError::new(
+                    ErrorCode::UnknownType,
+                    "topics over signaling are not served here",
+                ));
+            }
+            NodeCommand::StoreBlob { room, blobs } => {
+                let index = self.room_or_new(now, room);
                 if let Some(room) = self.rooms.get_mut(index) {
-                    room.blob = Some(blob);
+                    room.blobs.store(blobs)?;
                 }
             }
             NodeCommand::Sync {} => return Ok(CommandResult::Synced { state: self.sync() }),
@@ -133,7 +153,7 @@ impl Worker {
         let elapsed =
             u64::try_from(now.saturating_duration_since(self.started).as_nanos()).unwrap_or(u64::MAX);
         let router = Router::new(now, self.unix_nanos.saturating_add(elapsed), self.seed ^ room.0);
-        let index = self.rooms.insert(Room { id: room, router, blob: None });
+        let index = self.rooms.insert(Room { id: room, router, blobs: Blobs::default() });
         self.room_index.insert(room, index);
         index
     }

@@ -4,6 +4,7 @@
 //! ([`Worker::poll_event`]). The owner calls `handle_*` as things happen, drains both polls, and calls
 //! [`Worker::handle_timeout`] when [`Worker::deadline`] has come.
 
+mod blob;
 mod command;
 mod counter;
 mod member;
@@ -22,6 +23,7 @@ use patchbay_wire::srtp::SrtpProfile;
 use rtc_crypto::RTCCryptoProvider;
 use slab::Slab;
 
+use self::blob::Blobs;
 use self::counter::Counters;
 use self::member::Members;
 use self::timer::{Due, Timers};
@@ -82,8 +84,8 @@ pub struct Worker {
 struct Room {
     id: RoomId,
     router: Router,
-    /// Signaling's own text, given back by `sync`.
-    blob: Option<String>,
+    /// Signaling's own texts, given back by `sync`.
+    blobs: Blobs,
 }
 
 impl Worker {
@@ -233,7 +235,7 @@ impl Worker {
     /// Everything this worker holds.
     pub fn snapshot(&self) -> NodeState {
         let rooms =
-            self.rooms.iter().map(|(_, room)| RoomState { room: room.id, blob: room.blob.clone() }).collect();
+            self.rooms.iter().map(|(_, room)| RoomState { room: room.id, blobs: room.blobs.all() }).collect();
         let transports = self
             .transports
             .iter()
@@ -415,7 +417,7 @@ impl Worker {
         }
     }
 
-    /// Ends a transport and everything that hung on it. Its room goes with its last transport.
+    /// Ends a transport and everything that hung on it. Its room goes with its last transport, unless texts are kept there.
     fn remove_transport(&mut self, now: Instant, key: TransportKey) {
         let Some(member) = self.members.get_mut(key) else { return };
         if self.transports.remove(&member.id).is_none() {
@@ -434,7 +436,7 @@ impl Worker {
         self.timers.disarm(Due::Transport(key.0));
         let Some(room) = self.rooms.get_mut(index) else { return };
         room.router.detach(now, key, &mut self.members);
-        if room.router.is_empty() {
+        if room.router.is_empty() && room.blobs.is_empty() {
             self.remove_room(index);
         } else {
             self.after_router(index);
