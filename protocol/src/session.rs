@@ -13,6 +13,10 @@ pub struct Resume {
     pub secret: String,
     /// The highest `seq` that was taken in order; 0 for none.
     pub last_seq: u64,
+    /// The life of the server that numbered it, from `welcome` or `resumed`. Another one than the server's has missed
+    /// everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<Epoch>,
 }
 
 /// The secret stays out of logs.
