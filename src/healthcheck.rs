@@ -218,7 +218,13 @@ mod tests {
                 socket.write_all(answer.as_bytes()).unwrap();
                 String::from_utf8_lossy(&request[..length]).into_owned()
             });
-            let raw = args::Healthcheck { url: None, listen, tls_cert: None, tls_self_signed: false };
+            let raw = args::Healthcheck {
+                file: args::ConfigFile::default(),
+                url: None,
+                listen,
+                tls_cert: None,
+                tls_self_signed: false,
+            };
             let result = run(&raw);
             assert_eq!(result.is_ok(), is_healthy, "{result:?}");
             assert!(server.join().unwrap().starts_with("GET /readyz HTTP/1.1\r\n"));

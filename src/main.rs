@@ -11,16 +11,23 @@ mod turn_config;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
-use crate::args::{Arguments, Command};
+use crate::args::Command;
+use crate::config::layer::{self, LayerError, Surroundings};
 use crate::config::{Config, ConfigError};
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let surroundings = Surroundings {
+        variable: &|name| std::env::var_os(name),
+        file: &|path| std::fs::read_to_string(path),
+    };
+    let (arguments, origins) = match layer::read(std::env::args_os().collect(), &surroundings) {
+        Ok(read) => read,
+        Err(LayerError::Flags(error)) => error.exit(),
+        Err(error) => return fail(&error.to_string()),
+    };
     let result = match arguments.command {
-        None => serve(arguments.serve),
-        Some(Command::Serve(raw)) => serve(raw),
+        None => start(Config::serve(arguments.serve)),
+        Some(Command::Serve(raw)) => start(Config::serve(raw)),
         Some(Command::Signaling(raw)) => start(Config::signaling(raw)),
         Some(Command::Sfu(raw)) => start(Config::sfu(raw)),
         Some(Command::Token(raw)) => token::mint(raw),
@@ -30,17 +37,15 @@ fn main() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // The log may be filtered; why the program ends must not be.
-            use std::io::Write as _;
-            let _ = writeln!(std::io::stderr(), "patchbay: {error}");
-            ExitCode::FAILURE
-        }
+        Err(error) => fail(&origins.explain(&error.to_string())),
     }
 }
 
-fn serve(raw: args::Serve) -> Result<(), run::Failure> {
-    start(Config::serve(raw))
+/// The log may be filtered; why the program ends must not be.
+fn fail(why: &str) -> ExitCode {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "patchbay: {why}");
+    ExitCode::FAILURE
 }
 
 fn start(config: Result<Config, ConfigError>) -> Result<(), run::Failure> {

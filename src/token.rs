@@ -57,6 +57,7 @@ fn claims(raw: &args::Token, now: Duration) -> Result<Claims, Failure> {
             moderate: raw.moderate,
             hidden: raw.hidden,
             record: raw.record,
+            topics: Vec::new(),
         },
         exp: (now + ttl).as_secs(),
         nbf: None,

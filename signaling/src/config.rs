@@ -1,6 +1,7 @@
 //! What a signaling server can be told.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use patchbay_protocol::{IceServer, limit};
@@ -18,6 +19,10 @@ pub struct Config {
     pub listen: SocketAddr,
     /// HTTPS and `wss` instead of HTTP and `ws`.
     pub tls: Option<TlsSource>,
+    /// Where the server keeps what should survive a restart: the key of sessions, chat, revocations. Made if it is not there.
+    pub state_dir: Option<PathBuf>,
+    /// How the server goes away.
+    pub drain: Drain,
     /// How often certificate files are looked at for change.
     pub tls_refresh: Duration,
     /// Keys of tokens. Without any the server is open: whoever reaches it may join any room.
@@ -48,6 +53,15 @@ pub struct Config {
     pub link: LinkTiming,
 }
 
+/// How a server goes away: everybody is told to move elsewhere, and it waits for them.
+#[derive(Debug, Clone, Copy)]
+pub struct Drain {
+    /// Clients are told to come back after a random time within this. Shorter, and whoever takes them over gets them all at once.
+    pub spread: Duration,
+    /// How long the server stays at most for those who are still there.
+    pub timeout: Duration,
+}
+
 /// Times of one client connection.
 #[derive(Debug, Clone, Copy)]
 pub struct ConnectionTiming {
@@ -76,6 +90,8 @@ impl Config {
         Self {
             listen,
             tls: None,
+            state_dir: None,
+            drain: Drain { spread: Duration::from_secs(10), timeout: Duration::from_secs(30) },
             tls_refresh: Duration::from_secs(60),
             keys: Keys::default(),
             insecure_open: false,

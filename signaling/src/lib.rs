@@ -28,7 +28,7 @@ mod turn;
 mod whip;
 
 pub use auth::{KEY_BYTES, KeyError, Keys, Secret};
-pub use config::{Config, ConnectionTiming, Rate};
+pub use config::{Config, ConnectionTiming, Drain, Rate};
 pub use connection::OutboxLimit;
 pub use door::IceTcpTaker;
 pub use node::{LinkTiming, NodeHub};

@@ -12,6 +12,7 @@ mod stun;
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -69,10 +70,12 @@ impl Check {
 
 /// Examines and reports. Fails if a check did.
 pub(crate) fn examine(raw: args::Doctor) -> ExitCode {
-    let args::Doctor { signaling, media, host, clock_from, json } = raw;
+    let args::Doctor { signaling, media, host, clock_from, json, file } = raw;
+    // How a server logs and ends is not examined.
     let log = args::Log { log: None, log_format: args::LogFormat::Text };
+    let drain = args::Drain { drain_spread: Duration::ZERO, drain_timeout: Duration::ZERO };
     let state_dir = signaling.state_dir.clone();
-    let serve = args::Serve { signaling, media, ice_tcp_http: None, log };
+    let serve = args::Serve { file, signaling, media, ice_tcp_http: None, drain, log };
     let mut checks = Vec::new();
     match Config::serve(serve) {
         Ok(Config { role: Role::Serve { signaling, mut node, .. }, .. }) => {
