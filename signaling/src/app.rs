@@ -94,6 +94,7 @@ impl App {
             rooms: self.rooms.len() as u64,
             resources: self.resources.len() as u64,
             nodes: self.hub.gauges(),
+            ..Gauges::default()
         }
     }
 }
