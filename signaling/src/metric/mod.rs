@@ -43,16 +43,11 @@ pub(crate) struct Metrics {
     pub(crate) heartbeat_timeouts: Counter,
     pub(crate) origin_refused: Counter,
     pub(crate) whip_resources: Counter,
-    /// Sessions that went on where they were.
-    pub(crate) resumes_ok: Counter,
-    /// Sessions that are back after a restart of the server, with a snapshot.
-    pub(crate) resumes_rebuilt: Counter,
-    /// Attempts to resume what is over or unknown.
-    pub(crate) resumes_gone: Counter,
     pub(crate) replayed_messages: Counter,
     /// Sessions whose outbox was full: what they missed can't be made up for.
     pub(crate) sessions_lost: Counter,
     pub(crate) chat_lines: Counter,
+    resumes: IntCounterVec,
     webhooks: IntCounterVec,
     messages: IntCounterVec,
     messages_out: IntCounterVec,
@@ -72,6 +67,17 @@ struct NowGauges {
     participants: IntGauge,
     resources: IntGauge,
     draining: IntGauge,
+}
+
+/// What came of a client's attempt to resume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ResumeOutcome {
+    /// It goes on where it was.
+    Resumed,
+    /// It is back after a restart of the server, with a snapshot.
+    Rebuilt,
+    /// Its session is over or unknown.
+    Gone,
 }
 
 /// What came of a call of a webhook.
@@ -109,7 +115,9 @@ impl Default for Metrics {
         for outcome in [WebhookOutcome::Delivered, WebhookOutcome::Retried, WebhookOutcome::Dropped] {
             webhooks.with_label_values(&[outcome.name()]);
         }
-        let resumes = |outcome| Counter(resumes.with_label_values(&[outcome]));
+        for outcome in [ResumeOutcome::Resumed, ResumeOutcome::Rebuilt, ResumeOutcome::Gone] {
+            resumes.with_label_values(&[outcome.name()]);
+        }
         let now = NowGauges {
             connections: make.gauge("patchbay_connections", "Connections of clients open now."),
             connections_by_kind: make.gauges(
@@ -148,9 +156,7 @@ impl Default for Metrics {
                 "Sessions that missed messages for good: their outbox was full.",
             ),
             chat_lines: make.counter("patchbay_chat_lines_total", "Chat lines taken in."),
-            resumes_ok: resumes("resumed"),
-            resumes_rebuilt: resumes("rebuilt"),
-            resumes_gone: resumes("gone"),
+            resumes,
             webhooks,
             messages: make.counters("patchbay_messages_total", "Client messages by type.", "type"),
             messages_out: make.counters(
@@ -196,6 +202,11 @@ impl Metrics {
         }
     }
 
+    /// One attempt to resume.
+    pub(crate) fn resumed(&self, outcome: ResumeOutcome) {
+        self.resumes.with_label_values(&[outcome.name()]).inc();
+    }
+
     /// One call of a webhook.
     #[cfg_attr(not(test), expect(dead_code, reason = "the other end of webhooks"))]
     pub(crate) fn webhook(&self, outcome: WebhookOutcome) {
@@ -220,6 +231,16 @@ impl Metrics {
         // It fails on families without a name or a number, of which there are none.
         let _ = TextEncoder::new().encode(&families, &mut text);
         String::from_utf8(text).unwrap_or_default()
+    }
+}
+
+impl ResumeOutcome {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Resumed => "resumed",
+            Self::Rebuilt => "rebuilt",
+            Self::Gone => "gone",
+        }
     }
 }
 
@@ -288,7 +309,7 @@ mod tests {
         metrics.message("join");
         metrics.sent("chat");
         metrics.error(ErrorCode::TokenExpired);
-        metrics.resumes_gone.add(1);
+        metrics.resumed(ResumeOutcome::Gone);
         metrics.webhook(WebhookOutcome::Dropped);
         metrics.replied("join", Duration::from_millis(3));
         let node = NodeGauges {
