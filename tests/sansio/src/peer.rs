@@ -377,6 +377,24 @@ impl SansIoPeer {
         outcome
     }
 
+    /// Has a data channel that is negotiated out of band, on the stream of this number.
+    ///
+    /// # Errors
+    /// [`PeerError::Refused`] before the answer, or if the number is taken.
+    pub fn declare_channel(&mut self, now: Instant, info: ChannelInfo) -> Result<(), PeerError> {
+        let data = self.data.as_mut().ok_or_else(|| PeerError::refused("there are no data channels"))?;
+        data.declare(info, &mut self.channel_events).map_err(PeerError::refused)?;
+        self.drain(now);
+        Ok(())
+    }
+
+    /// Sends messages from now on that are longer than the server takes, if told to.
+    pub fn lift_message_limit(&mut self) {
+        if let Some(data) = &mut self.data {
+            data.lift_message_limit();
+        }
+    }
+
     /// Closes a data channel.
     pub fn close_channel(&mut self, now: Instant, channel: ChannelKey) {
         if let Some(data) = &mut self.data {
@@ -625,7 +643,7 @@ impl SansIoPeer {
                     data.open(now, info);
                 }
             }
-            while let Some(packet) = data.poll_transmit() {
+            while let Some(packet) = data.poll_transmit(now, &mut self.dropped) {
                 dtls.send(now, &packet);
             }
         }

@@ -215,6 +215,18 @@ impl Router {
         Intake::Taken
     }
 
+    /// A member sent a message that is longer than may be. It was thrown away.
+    pub fn handle_too_long(
+        &mut self,
+        _now: Instant,
+        _transport: TransportKey,
+        _channel: ChannelKey,
+        _out: &mut impl Egress,
+    ) {
+        self.counters.data_received += 1;
+        self.counters.data_dropped += 1;
+    }
+
     /// A data channel that had no room has some again.
     pub fn handle_writable(
         &mut self,

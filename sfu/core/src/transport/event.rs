@@ -35,6 +35,13 @@ pub enum TransportEvent {
         /// The payload. Text is valid UTF-8.
         payload: Bytes,
     },
+    /// A message that came on a data channel is longer than may be and was thrown away. The channel stays.
+    MessageTooLong {
+        /// The channel.
+        channel: ChannelKey,
+        /// How long it was, in bytes.
+        bytes: usize,
+    },
     /// A data channel that was above its high-water mark, or refused a message, has room again.
     Writable {
         /// The channel.

@@ -41,7 +41,7 @@ use self::ice::IceLite;
 use self::timeline::Timeline;
 use crate::{ChannelKey, DataMessage, OutgoingRtp, Path, SendOutcome, Transmit, TransportKey};
 
-pub use data::{ChannelInfo, Reliability};
+pub use data::{ChannelInfo, DeclareError, Reliability};
 pub use egress_queue::{EgressQueue, MAX_RUN_BYTES, MAX_RUN_SEGMENTS, Pacer};
 pub use event::{FailReason, MessageKind, TransportError, TransportEvent};
 pub use ice::{MAX_PATHS, PATH_EXPIRY};
@@ -290,9 +290,7 @@ impl Transport {
         message: DataMessage<'_>,
     ) -> SendOutcome {
         let Some(data) = &mut self.data else { return SendOutcome::Gone };
-        let outcome = data.send(now, channel, message, &mut self.stats.dropped);
-        self.flush(now);
-        outcome
+        data.send(now, channel, message, &mut self.stats.dropped)
     }
 
     /// Bytes that a channel would take now before it is above its high-water mark; 0 if there is no such channel.
@@ -313,7 +311,17 @@ impl Transport {
         if let Some(data) = &mut self.data {
             data.release(now, channel, &mut self.events, &mut self.stats.dropped);
         }
-        self.flush(now);
+    }
+
+    /// A data channel that is negotiated out of band (RFC 8831 §6.5), on a transport that has data channels at all.
+    ///
+    /// # Errors
+    /// [`DeclareError`].
+    pub fn declare_channel(&mut self, info: ChannelInfo) -> Result<(), DeclareError> {
+        match &mut self.data {
+            Some(data) => data.declare(info, &mut self.events),
+            None => Ok(()),
+        }
     }
 
     /// Opens a data channel of our own. Says whether it could be asked for: the association must be up.
@@ -367,15 +375,27 @@ impl Transport {
         others.into_iter().flatten().chain([self.alive_until]).min()
     }
 
-    /// Whether [`poll_transmit`](Self::poll_transmit) has something.
+    /// Whether [`poll_transmit`](Self::poll_transmit) may have something.
     #[inline]
     pub fn has_transmit(&self) -> bool {
-        self.egress.has_transmit(self.ice.selected())
+        self.egress.has_transmit(self.ice.selected()) || self.data.as_ref().is_some_and(DataChannels::has_transmit)
+    }
+
+    /// Packs the data channel messages that were queued since the last time, so that those that came together share packets.
+    /// Says whether there were any: [`deadline`](Self::deadline) may have moved then.
+    #[inline]
+    pub fn prepare_transmit(&mut self, now: Instant) -> bool {
+        let is_due = self.data.as_ref().is_some_and(DataChannels::has_transmit);
+        if is_due {
+            self.flush(now);
+        }
+        is_due
     }
 
     /// The next datagrams to send: control first, then media.
     #[inline]
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit<'_>> {
+        self.prepare_transmit(now);
         let transmit = self.egress.poll_transmit(now, self.ice.selected())?;
         let bytes = transmit.contents.len();
         let datagrams = transmit.segment_size.map_or(1, |size| bytes.div_ceil(size));
@@ -392,7 +412,15 @@ impl Transport {
     /// The next event.
     #[inline]
     pub fn poll_event(&mut self) -> Option<TransportEvent> {
-        self.events.pop_front()
+        loop {
+            match (self.events.pop_front()?, &mut self.data) {
+                // Behind one that is held.
+                (TransportEvent::Message { channel, kind, payload }, Some(data)) if data.is_holding(channel) => {
+                    data.hold(channel, kind, payload);
+                }
+                (event, _) => return Some(event),
+            }
+        }
     }
 
     /// Whether [`poll_event`](Self::poll_event) has something. Media brings events too: a peer with several nominated paths
@@ -509,7 +537,7 @@ impl Transport {
                 }
             }
         }
-        self.flush(now);
+        self.flush_dtls();
         result.map(|()| Received::Consumed)
     }
 
@@ -538,10 +566,15 @@ impl Transport {
     /// Moves what SCTP wants to send into DTLS, and what DTLS wants to send into the queue.
     fn flush(&mut self, now: Instant) {
         if let Some(data) = &mut self.data {
-            while let Some(packet) = data.poll_transmit() {
+            while let Some(packet) = data.poll_transmit(now, &mut self.stats.dropped) {
                 self.dtls.send(now, &packet);
             }
         }
+        self.flush_dtls();
+    }
+
+    /// Moves what DTLS wants to send into the queue.
+    fn flush_dtls(&mut self) {
         while let Some(datagram) = self.dtls.poll_transmit() {
             let result = match self.ice.selected() {
                 Some(path) => self.egress.push_control(path, &datagram),

@@ -8,7 +8,9 @@
 //! - stream reset requests that cannot be performed yet are kept without bound, and all of them are answered again with every
 //!   DATA chunk (`handle_peer_last_tsn_and_acknowledgement`);
 //! - a stream is made for any of 65,536 ids, whatever was negotiated (`get_or_create_stream`), and DATA without a
-//!   byte costs memory that no window accounts for.
+//!   byte costs memory that no window accounts for;
+//! - while its window is closed it takes what fills gaps, and whatever is next of a message that is not complete, for as long
+//!   as somebody sends it (`handle_data`).
 //!
 //! So packets that no honest peer sends are dropped before. What is still ahead of its time is repeated by the peer.
 
@@ -19,16 +21,21 @@ const CHUNK_HEADER_BYTES: usize = 4;
 const INIT_BYTES: usize = 20;
 const INIT_TSN_AT: usize = 12;
 /// Longest SCTP packet. What comes through DTLS keeps to the MTU.
-const MAX_PACKET_BYTES: usize = 4 * 1024;
+const MAX_PACKET_BYTES: usize = 2 * 1024;
 /// How far ahead of what has arrived in sequence a TSN may be: 8,192 chunks in flight.
 const TSN_WINDOW: u32 = 8 * 1024;
+/// The same while our window is closed: what an honest peer had under way when it closed.
+const CLOSED_TSN_WINDOW: u32 = 1024;
+/// Chunks that may come in sequence while our window is closed: about 1 MiB, the rest of a message that is too long. A peer
+/// that goes on is cut off.
+const MAX_OVERRUN: u32 = 1024;
 /// A fragment that does not end its message is at least this long (10 bytes is the least that Chromium sends).
 const MIN_FRAGMENT_BYTES: usize = 10;
 
-const DATA: u8 = 0;
+pub(super) const DATA: u8 = 0;
 const INIT: u8 = 1;
 const INIT_ACK: u8 = 2;
-const SACK: u8 = 3;
+pub(super) const SACK: u8 = 3;
 const ABORT: u8 = 6;
 const ERROR: u8 = 9;
 const RECONFIG: u8 = 130;
@@ -41,11 +48,20 @@ const OUTGOING_RESET_REQUEST: u16 = 13;
 pub(super) struct SctpGuard {
     /// The highest TSN up to which everything has arrived, at least.
     in_sequence: Option<u32>,
+    /// The receive window that we told the peer last, in bytes.
+    window_sent: Option<u32>,
+    /// Chunks that came in sequence since it was closed.
+    overrun: u32,
+    /// The TSN that we acknowledged last.
+    acknowledged: u32,
+    /// Whether the last packet that was checked carries DATA.
+    had_data: bool,
 }
 
 impl SctpGuard {
     /// Whether the machine may see a packet.
     pub(super) fn check(&mut self, packet: &[u8], is_up: bool) -> bool {
+        self.had_data = false;
         let has_sound_lengths = packet.len() <= MAX_PACKET_BYTES && chunks(packet).all(|it| it.is_some());
         has_sound_lengths
             && chunks(packet).next().is_some()
@@ -54,15 +70,39 @@ impl SctpGuard {
                 .all(|(kind, flags, value)| self.is_admissible(kind, flags, value, is_up))
     }
 
-    /// Reads in what we send how far the machine has got.
-    pub(super) fn note_outgoing(&mut self, packet: &[u8]) {
-        for (_, _, value) in chunks(packet).flatten().filter(|it| it.0 == SACK) {
-            if let (Some(acknowledged), Some(known)) = (word(value, 0), self.in_sequence)
-                && is_ahead(acknowledged, known)
-            {
-                self.in_sequence = Some(acknowledged);
-            }
+    /// Whether the last packet that was checked carries DATA.
+    pub(super) fn had_data(&self) -> bool {
+        self.had_data
+    }
+
+    /// Reads in a SACK that we send how far the machine has got, and what it has room for.
+    pub(super) fn note_sack_sent(&mut self, value: &[u8]) {
+        let (Some(acknowledged), Some(window)) = (word(value, 0), word(value, 4)) else { return };
+        let was_closed = self.window_sent.replace(window) == Some(0);
+        if window > 0 {
+            self.overrun = 0;
+        } else if was_closed {
+            self.overrun = self.overrun.saturating_add(acknowledged.wrapping_sub(self.acknowledged));
         }
+        self.acknowledged = acknowledged;
+        if self.in_sequence.is_some_and(|known| is_ahead(acknowledged, known)) {
+            self.in_sequence = Some(acknowledged);
+        }
+    }
+
+    /// The receive window that we told the peer last, in bytes.
+    pub(super) fn window_sent(&self) -> u32 {
+        self.window_sent.unwrap_or(u32::MAX)
+    }
+
+    /// Whether more has come against a closed window than an honest peer sends.
+    pub(super) fn is_overrun(&self) -> bool {
+        self.overrun > MAX_OVERRUN
+    }
+
+    /// Begins anew, for another association.
+    pub(super) fn forget_overrun(&mut self) {
+        (self.window_sent, self.overrun) = (None, 0);
     }
 
     fn is_admissible(&mut self, kind: u8, flags: u8, value: &[u8], is_up: bool) -> bool {
@@ -101,12 +141,14 @@ impl SctpGuard {
         if self.in_sequence.is_some_and(|known| known.wrapping_add(1) == tsn) {
             self.in_sequence = Some(tsn);
         }
+        self.had_data = true;
         true
     }
 
     /// Old numbers are fine: they are repetitions.
     fn is_within_window(&self, tsn: u32) -> bool {
-        self.in_sequence.is_some_and(|known| !is_ahead(tsn, known) || tsn.wrapping_sub(known) <= TSN_WINDOW)
+        let window = if self.window_sent == Some(0) { CLOSED_TSN_WINDOW } else { TSN_WINDOW };
+        self.in_sequence.is_some_and(|known| !is_ahead(tsn, known) || tsn.wrapping_sub(known) <= window)
     }
 
     /// Whether stream resets can be performed at once, all data before them being there (RFC 6525 §5.2.2).
@@ -128,7 +170,7 @@ impl SctpGuard {
 }
 
 /// Chunks with type, flags and value; `None` for one whose length is not true.
-fn chunks(packet: &[u8]) -> impl Iterator<Item = Option<(u8, u8, &[u8])>> {
+pub(super) fn chunks(packet: &[u8]) -> impl Iterator<Item = Option<(u8, u8, &[u8])>> {
     let mut rest = packet.get(COMMON_HEADER_BYTES..).unwrap_or_default();
     std::iter::from_fn(move || {
         if rest.is_empty() {
@@ -177,12 +219,12 @@ fn are_causes_sound(mut causes: &[u8]) -> bool {
     true
 }
 
-fn word(bytes: &[u8], at: usize) -> Option<u32> {
+pub(super) fn word(bytes: &[u8], at: usize) -> Option<u32> {
     bytes.get(at..)?.first_chunk().map(|it| u32::from_be_bytes(*it))
 }
 
 /// Serial number arithmetic (RFC 1982).
-fn is_ahead(tsn: u32, of: u32) -> bool {
+pub(super) fn is_ahead(tsn: u32, of: u32) -> bool {
     tsn != of && tsn.wrapping_sub(of) < 1 << 31
 }
 
@@ -210,7 +252,7 @@ mod tests {
     }
 
     fn at(tsn: u32) -> SctpGuard {
-        SctpGuard { in_sequence: Some(tsn) }
+        SctpGuard { in_sequence: Some(tsn), ..SctpGuard::default() }
     }
 
     #[test]
@@ -245,8 +287,33 @@ mod tests {
         guard.check(&data(6, 0, 3, b"x"), true);
         guard.check(&data(8, 0, 3, b"x"), true);
         assert_eq!(guard.in_sequence, Some(6));
-        guard.note_outgoing(&packet(&[&chunk(SACK, 0, &[0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0])]));
+        guard.note_sack_sent(&[0, 0, 0, 8, 0, 0, 0, 1, 0, 0, 0, 0]);
         assert_eq!(guard.in_sequence, Some(8));
+    }
+
+    #[test]
+    fn a_closed_window_is_minded() {
+        let mut guard = at(5);
+        let mut sack = |tsn: u32, window: u8| {
+            guard.note_sack_sent(&[&tsn.to_be_bytes()[..], &[0, 0, 0, window], &[0; 4]].concat());
+            let is_far_taken = guard.check(&data(tsn + CLOSED_TSN_WINDOW + 1, 0, 3, b"x"), true);
+            (guard.is_overrun(), is_far_taken, guard.window_sent())
+        };
+        assert_eq!(sack(5, 1), (false, true, 1));
+        assert_eq!(sack(5_000, 0), (false, false, 0), "what came before it was closed");
+        assert_eq!(sack(5_000 + MAX_OVERRUN, 0), (false, false, 0));
+        assert_eq!(sack(5_000 + MAX_OVERRUN, 9), (false, true, 9));
+        assert_eq!(sack(8_000, 0), (false, false, 0));
+        assert_eq!(sack(8_000 + MAX_OVERRUN + 1, 0), (true, false, 0));
+    }
+
+    #[test]
+    fn a_packet_with_data_is_known() {
+        let mut guard = at(5);
+        guard.check(&data(6, 0, 3, b"x"), true);
+        assert!(guard.had_data());
+        guard.check(&packet(&[&[10, 0, 0, 8, 1, 2, 3, 4]]), true);
+        assert!(!guard.had_data());
     }
 
     #[test]

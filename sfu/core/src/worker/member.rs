@@ -101,8 +101,21 @@ impl Members {
         }
     }
 
-    /// Whether any transport has something to send. Takes those that have not off the list.
-    pub(super) fn has_transmit(&mut self) -> bool {
+    /// Whether any transport has something to send, ready to be polled. Takes those that have not off the list.
+    pub(super) fn prepare_transmit(&mut self, now: Instant) -> bool {
+        while self.has_transmit() {
+            let Some(&key) = self.ready.last() else { return false };
+            let Some(member) = self.table.get_mut(key.0 as usize) else { return false };
+            if !member.transport.prepare_transmit(now) {
+                return true;
+            }
+            self.rearmed.push(key);
+        }
+        false
+    }
+
+    /// Whether any transport may have something to send. Takes those that have not off the list.
+    fn has_transmit(&mut self) -> bool {
         while let Some(&key) = self.ready.last() {
             match self.table.get_mut(key.0 as usize) {
                 Some(member) if member.transport.has_transmit() => return true,
@@ -116,9 +129,6 @@ impl Members {
 
     /// The next run of datagrams of any transport.
     pub(super) fn poll_transmit(&mut self, now: Instant) -> Option<Transmit<'_>> {
-        if !self.has_transmit() {
-            return None;
-        }
         let key = *self.ready.last()?;
         self.table.get_mut(key.0 as usize)?.transport.poll_transmit(now)
     }

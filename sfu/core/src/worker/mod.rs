@@ -195,7 +195,9 @@ impl Worker {
 
     /// The next datagrams to send.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit<'_>> {
-        if !self.members.has_transmit() {
+        let has_transmit = self.members.prepare_transmit(now);
+        self.rearm();
+        if !has_transmit {
             // Goodbyes have been sent by now.
             for key in self.closing.drain(..) {
                 if let Some(member) = self.members.remove(key) {
@@ -329,6 +331,9 @@ impl Worker {
                     member.transport.hold_channel(channel, kind, payload);
                 }
             }
+            TransportEvent::MessageTooLong { channel, .. } => {
+                self.with_router(key, |router, out| router.handle_too_long(now, key, channel, out));
+            }
             TransportEvent::Writable { channel } => {
                 self.with_router(key, |router, out| router.handle_writable(now, key, channel, out));
             }
@@ -411,6 +416,11 @@ impl Worker {
         if let Ok(router) = u32::try_from(index) {
             self.timers.arm(Due::Router(router), room.router.deadline());
         }
+        self.rearm();
+    }
+
+    /// Sets the timers of transports whose deadlines may have moved.
+    fn rearm(&mut self) {
         while let Some(key) = self.members.pop_rearmed() {
             let deadline = self.members.get(key).and_then(|member| member.transport.deadline());
             self.timers.arm(Due::Transport(key.0), deadline);

@@ -59,12 +59,12 @@ impl Ends {
     fn exchange(&mut self) {
         for _ in 0..50 {
             let mut is_quiet = true;
-            while let Some(packet) = self.client.poll_transmit() {
+            while let Some(packet) = self.client.poll_transmit(self.now, &mut self.dropped) {
                 self.captured.push(packet.clone());
                 self.server.handle(self.now, packet, &mut self.events, &mut self.dropped);
                 is_quiet = false;
             }
-            while let Some(packet) = self.server.poll_transmit() {
+            while let Some(packet) = self.server.poll_transmit(self.now, &mut self.dropped) {
                 self.client.handle(self.now, packet, &mut self.client_events, &mut self.dropped);
                 is_quiet = false;
             }

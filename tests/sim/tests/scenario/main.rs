@@ -3,6 +3,7 @@
 mod clean;
 mod common;
 mod data;
+mod data_load;
 mod departure;
 mod hostile;
 mod loss;

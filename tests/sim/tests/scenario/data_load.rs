@@ -1,0 +1,202 @@
+//! Data channels under load and loss: what a transport's many channels do to each other, and what reliability costs.
+
+use std::time::Duration;
+
+use patchbay_protocol::ParticipantNumber;
+use patchbay_sim::{ChannelKey, Condition, Plan, Reliability, World, figure, for_seeds};
+use rand::Rng;
+
+use crate::common::{ROOM, delay, ms, s};
+
+const LOSSY: Condition = Condition {
+    loss: 0.05,
+    duplicate: 0.01,
+    delay: ms(25),
+    jitter: ms(5),
+    reorder: 0.02,
+    rate_bps: None,
+    queue: ms(0),
+    is_down: false,
+};
+
+fn room_with_data(world: &mut World, count: u32) -> Vec<ParticipantNumber> {
+    let plan = Plan { has_data: true, ..Plan::default() };
+    let all: Vec<_> = (0..count).map(|_| world.join(ROOM, &plan)).collect();
+    assert!(world.run_until(s(10), |world| world.clients().all(|client| client.connected.is_some())));
+    all
+}
+
+fn open(
+    world: &mut World,
+    who: &[ParticipantNumber],
+    label: &str,
+    is_ordered: bool,
+    how: Reliability,
+) -> Vec<ChannelKey> {
+    let channels: Vec<_> = who.iter().map(|who| world.open_channel(*who, label, is_ordered, how)).collect();
+    let is_open = world.run_until(s(20), |world| {
+        who.iter().zip(&channels).all(|(who, channel)| world.client(*who).channels.contains(channel))
+    });
+    assert!(is_open, "{label} is not open");
+    world.run_for(s(1));
+    channels
+}
+
+/// A message that carries its number, of some length, each byte of which depends on number and place.
+fn message(number: u32, bytes: usize) -> Vec<u8> {
+    let mut message = number.to_be_bytes().to_vec();
+    message.extend((4..bytes.max(4)).map(|at| (at as u32).wrapping_mul(number | 1) as u8));
+    message
+}
+
+fn number_of(message: &[u8]) -> u32 {
+    u32::from_be_bytes(message[..4].try_into().unwrap())
+}
+
+/// When messages of one channel arrive: told of each step, knows each arrival.
+struct Watch {
+    who: ParticipantNumber,
+    channel: ChannelKey,
+    seen: usize,
+    arrivals: Vec<(u32, Duration)>,
+}
+
+impl Watch {
+    fn new(who: ParticipantNumber, channel: ChannelKey) -> Self {
+        Self { who, channel, seen: 0, arrivals: Vec::new() }
+    }
+
+    fn look(&mut self, world: &World) {
+        let messages = &world.client(self.who).messages;
+        for (channel, payload) in &messages[self.seen..] {
+            if *channel == self.channel {
+                self.arrivals.push((number_of(payload), world.elapsed()));
+            }
+        }
+        self.seen = messages.len();
+    }
+}
+
+/// The value below which this share of all lies, in milliseconds.
+fn percentile(times: &mut [Duration], share: f64) -> f64 {
+    times.sort_unstable();
+    let at = ((times.len() as f64 * share) as usize).min(times.len().saturating_sub(1));
+    times.get(at).map_or(0.0, Duration::as_secs_f64) * 1_000.0
+}
+
+#[test]
+fn small_messages_pass_large_ones_on_another_channel() {
+    const LARGE: usize = 256 * 1024;
+    let mut world = World::new(1);
+    world.set_default_path(delay(5), delay(5));
+    let all = room_with_data(&mut world, 3);
+    let files = open(&mut world, &all, "file", true, Reliability::Reliable);
+    let more_files = open(&mut world, &all, "file 2", true, Reliability::Reliable);
+    let moves = open(&mut world, &all, "moves", true, Reliability::Reliable);
+    let narrow = Condition { rate_bps: Some(20_000_000), queue: ms(100), ..delay(50) };
+    world.set_path(all[2], delay(50), narrow);
+    let mut watch = Watch::new(all[2], moves[2]);
+    let mut sent = Vec::new();
+    let mut large = 0;
+    for number in 0..500 {
+        // More than passes, on two channels: the sender goes on whenever it may.
+        for channel in [files[0], more_files[0]] {
+            large += u32::from(world.send_message(all[0], channel, &message(large, LARGE)));
+        }
+        assert!(world.send_message(all[1], moves[1], &message(number, 100)));
+        sent.push(world.elapsed());
+        world.run_until(ms(20), |world| {
+            watch.look(world);
+            false
+        });
+    }
+    world.run_until(s(30), |world| {
+        watch.look(world);
+        watch.arrivals.len() == sent.len()
+    });
+    let mut latencies: Vec<_> =
+        watch.arrivals.iter().map(|(number, at)| *at - sent[*number as usize]).collect();
+    let bytes: usize = world.client(all[2]).messages.iter().map(|(_, it)| it.len()).sum();
+    assert_eq!(watch.arrivals.len(), sent.len());
+    figure("data_small_beside_large_p50", percentile(&mut latencies, 0.50), "ms");
+    figure("data_small_beside_large_p99", percentile(&mut latencies, 0.99), "ms");
+    figure("data_small_beside_large_max", percentile(&mut latencies, 1.0), "ms");
+    figure(
+        "data_large_beside_small_rate",
+        bytes as f64 * 8.0 / world.elapsed().as_secs_f64() / 1e6,
+        "Mbit/s",
+    );
+    world.assert_sound();
+}
+
+#[test]
+fn every_byte_arrives_in_order_under_loss() {
+    const COUNT: u32 = 10_000;
+    let mut stalls = Vec::new();
+    for_seeds("reliable bulk", 4, |seed| {
+        let mut world = World::new(seed);
+        world.set_default_path(LOSSY, LOSSY);
+        let all = room_with_data(&mut world, 2);
+        let log = open(&mut world, &all, "log", true, Reliability::Reliable);
+        let mut watch = Watch::new(all[1], log[1]);
+        // Mostly small, as 5 % loss allows 1 Mbit/s at best: 5 MB in all.
+        let lengths: Vec<usize> = (0..COUNT)
+            .map(|number| match number {
+                it if it % 2_500 == 1_234 => 256 * 1024,
+                it if it % 500 == 77 => 64 * 1024,
+                _ => world.rng.random_range(4..600),
+            })
+            .collect();
+        let mut number = 0;
+        let mut sent = Vec::new();
+        let sparse = COUNT - 600;
+        while number < sparse {
+            // No more under way than a slow receiver's queue at the server holds, which a topic may cut off above that.
+            while number < sparse
+                && lengths[watch.arrivals.len()..number as usize].iter().sum::<usize>() < 512 * 1024
+                && world.send_message(all[0], log[0], &message(number, lengths[number as usize]))
+            {
+                number += 1;
+            }
+            world.run_until(ms(100), |world| {
+                watch.look(world);
+                false
+            });
+            assert!(world.elapsed() < s(3_000), "{number} messages taken, {} arrived", watch.arrivals.len());
+        }
+        let is_complete =
+            world.run_until(s(300), |world| world.client(all[1]).messages.len() == sparse as usize);
+        let arrived = world.client(all[1]).messages.len();
+        assert!(is_complete, "{arrived} arrived, {:?}", world.counters());
+        // Each of the rest travels alone, so that nothing behind it tells of its loss.
+        for number in sparse..COUNT {
+            watch.look(&world);
+            assert!(world.send_message(all[0], log[0], &message(number, lengths[number as usize].min(600))));
+            sent.push(world.elapsed());
+            world.run_until(ms(250), |world| {
+                watch.look(world);
+                false
+            });
+        }
+        let is_complete = world.run_until(s(60), |world| {
+            watch.look(world);
+            world.client(all[1]).messages.len() == COUNT as usize
+        });
+        assert!(is_complete);
+        for ((number, &length), (_, payload)) in (0..COUNT).zip(&lengths).zip(&world.client(all[1]).messages)
+        {
+            let length = if number < sparse { length } else { length.min(600) };
+            assert!(*payload == message(number, length), "message {number} was damaged or out of order");
+        }
+        stalls.extend(
+            watch.arrivals[sparse as usize..]
+                .iter()
+                .map(|(number, at)| *at - sent[(*number - sparse) as usize]),
+        );
+        assert_eq!(world.counter("data_dropped"), 0);
+        world.assert_sound();
+    });
+    figure("data_reliable_stall_p50", percentile(&mut stalls, 0.50), "ms");
+    figure("data_reliable_stall_p99", percentile(&mut stalls, 0.99), "ms");
+    figure("data_reliable_stall_max", percentile(&mut stalls, 1.0), "ms");
+}
