@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use patchbay_protocol::node::{Publication, Slot};
-use patchbay_protocol::{Mid, ParticipantNumber, RoomId, SlotSource, SlotState, Source, TransportId};
+use patchbay_protocol::{
+    ChannelDeclaration, Mid, ParticipantNumber, RoomId, SlotSource, SlotState, Source, TransportId,
+};
 use patchbay_sansio_peer::{
     ChannelKey, MediaKind, Path, PeerEvent, PeerReceived, PeerStats, RtpToSend, SansIoPeer, payload_type,
 };
@@ -76,6 +78,8 @@ pub struct Client {
     pub messages: Vec<(ChannelKey, Bytes)>,
     /// Channels that are open.
     pub channels: Vec<ChannelKey>,
+    /// Channels that are negotiated out of band.
+    pub declared: Vec<ChannelDeclaration>,
     /// The server said goodbye, or DTLS failed.
     pub is_over: bool,
     pub(crate) peer: SansIoPeer,
@@ -120,6 +124,7 @@ impl Client {
             slot_states: BTreeMap::new(),
             messages: Vec::new(),
             channels: Vec::new(),
+            declared: Vec::new(),
             is_over: false,
             camera: plan.camera.map(|camera| VideoSource::new(now, number.0, camera, rng)),
             microphone: plan.microphone.map(|level| AudioSource::new(now, number.0, level, rng)),

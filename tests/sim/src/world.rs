@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 
 use patchbay_protocol::node::{CommandResult, NodeCommand, NodeEvent, Publication, Slot};
 use patchbay_protocol::{
-    Mid, ParticipantNumber, RoomId, SlotSource, Source, TrackId, TransportId, TransportState,
+    ChannelDeclaration, Mid, ParticipantNumber, RoomId, SlotSource, Source, TrackId, TransportId,
+    TransportState,
 };
 use patchbay_sansio_peer::{
     ChannelKey, DataMessage, MediaKind, Path, PeerSetup, Reliability, SansIoPeer, Section, SendOutcome,
     SrtpProfile, VideoCodec,
 };
-use patchbay_sfu_core::transport::Identity;
+use patchbay_sfu_core::transport::{ChannelInfo, Identity};
 use patchbay_sfu_core::{Worker, WorkerConfig};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -341,6 +342,25 @@ impl World {
         channel
     }
 
+    /// Has a data channel that is negotiated out of band, told to the worker with an offer.
+    ///
+    /// # Panics
+    /// If either end refuses.
+    pub fn declare_channel(&mut self, who: ParticipantNumber, channel: ChannelDeclaration) -> ChannelKey {
+        self.client_mut(who).declared.push(channel.clone());
+        self.renegotiate(who);
+        let info = ChannelInfo::try_from(channel).expect("a channel");
+        let (now, key) = (self.now, info.key);
+        self.client_mut(who).peer.declare_channel(now, info).expect("an id of its own");
+        self.flush(who);
+        key
+    }
+
+    /// Lets a participant send messages that are longer than it was told is allowed.
+    pub fn lift_message_limit(&mut self, who: ParticipantNumber) {
+        self.client_mut(who).peer.lift_message_limit();
+    }
+
     /// Sends a message. False if the peer had no room for it.
     pub fn send_message(&mut self, who: ParticipantNumber, channel: ChannelKey, payload: &[u8]) -> bool {
         let now = self.now;
@@ -457,7 +477,7 @@ impl World {
             slots: client.slots.clone(),
             data: true,
             topics: Vec::new(),
-            channels: Vec::new(),
+            channels: client.declared.clone(),
         };
         let published = client.publications.len();
         let CommandResult::Answered { sdp, publications, .. } = self.command(command) else {

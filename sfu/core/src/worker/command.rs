@@ -27,10 +27,18 @@ impl Worker {
     fn execute(&mut self, now: Instant, command: NodeCommand) -> Result<CommandResult, ProtocolError> {
         match command {
             NodeCommand::Negotiate {
-                transport, room, participant, sdp, publications, slots, data, ..
+                transport,
+                room,
+                participant,
+                sdp,
+                publications,
+                slots,
+                data,
+                channels,
+                ..
             } => {
                 let slots_wanted = slots.clone();
-                let proposal = Proposal::new(&sdp, publications, slots, data)?;
+                let proposal = Proposal::new(&sdp, publications, slots, data)?.with_channels(channels)?;
                 let key = match self.transports.get(&transport) {
                     Some(&key) => key,
                     None => self.make_transport(now, transport, room, participant, &proposal)?,
@@ -163,7 +171,7 @@ impl Worker {
         &mut self,
         now: Instant,
         key: TransportKey,
-        proposal: Proposal,
+        mut proposal: Proposal,
     ) -> Result<Agreed, ProtocolError> {
         let fresh = self.draw_credentials()?;
         let Some(member) = self.members.get_mut(key) else {
@@ -184,8 +192,14 @@ impl Worker {
             member.transport.enable_data(now, data);
         }
         let is_first = negotiation.sections.is_empty();
-        let agreed =
-            negotiation.answer(proposal, self.identity.fingerprint(), self.candidates.clone(), &self.random);
+        let mut channels = std::mem::take(&mut proposal.channels).into_iter();
+        let agreed = channels
+            .try_for_each(|channel| member.transport.declare_channel(channel))
+            .map_err(|error| ProtocolError::new(ErrorCode::InvalidArgument, error.to_string()))
+            .and_then(|()| {
+                let (ours, candidates) = (self.identity.fingerprint(), self.candidates.clone());
+                negotiation.answer(proposal, ours, candidates, &self.random)
+            });
         if is_first && agreed.is_ok() {
             let candidates = self.candidates.iter().map(announced).collect();
             member.transport.note(now, Step::Answered { candidates });

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use patchbay_protocol::node::{AcceptedPublication, Publication, Slot};
-use patchbay_protocol::{AnsweredSlot, ErrorCode, MediaKind, Mid, ProtocolError, limit};
+use patchbay_protocol::{AnsweredSlot, ChannelDeclaration, ErrorCode, MediaKind, Mid, ProtocolError, limit};
 use patchbay_sdp::{
     Answer, Candidate, Fingerprint, IceCredentials, Limits, LocalDescription, Msid, NegotiatedSection, Offer,
     OfferedSection, Policy, SectionChoice, SlotStream, Ssrc,
 };
 
 use crate::random::Random;
-use crate::transport::DataSetup;
+use crate::transport::{ChannelInfo, DataSetup};
 
 /// All streams of the SFU are in one clock, its own, so one canonical name (RFC 3550 §6.5.1) holds for all of them.
 const CNAME: &str = "patchbay";
@@ -41,6 +41,8 @@ pub(super) struct Proposal {
     publications: Vec<Publication>,
     slots: Vec<Slot>,
     is_data_allowed: bool,
+    /// Data channels that are negotiated out of band.
+    pub(super) channels: Vec<ChannelInfo>,
 }
 
 /// What of an answer goes back to signaling.
@@ -87,7 +89,18 @@ impl Proposal {
                 )));
             }
         }
-        Ok(Self { offer, publications, slots, is_data_allowed })
+        Ok(Self { offer, publications, slots, is_data_allowed, channels: Vec::new() })
+    }
+
+    /// The same with data channels that are negotiated out of band.
+    ///
+    /// # Errors
+    /// `invalid_argument` for one that can't be.
+    pub(super) fn with_channels(mut self, channels: Vec<ChannelDeclaration>) -> Result<Self, ProtocolError> {
+        let channels: Result<_, _> = channels.into_iter().map(ChannelInfo::try_from).collect();
+        self.channels =
+            channels.map_err(|error| ProtocolError::new(ErrorCode::InvalidArgument, error.to_string()))?;
+        Ok(self)
     }
 
     /// How data channels are wanted, if they are, and may be: whoever may not have them gets no association, whatever it

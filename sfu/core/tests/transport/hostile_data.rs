@@ -178,3 +178,49 @@ fn changed_sctp_is_survived() {
         ends.pass(Duration::from_secs(5));
     }
 }
+
+/// DATA of one stream (RFC 9260 §3.3.1) with the tag of another packet.
+fn data(template: &Bytes, tsn: u32, flags: u8, payload: &[u8]) -> Bytes {
+    let mut packet = template[..12].to_vec();
+    packet.extend([0, flags]);
+    packet.extend((16 + payload.len() as u16).to_be_bytes());
+    packet.extend(tsn.to_be_bytes());
+    // Stream 0, its second message, binary.
+    packet.extend([0, 0, 0, 1, 0, 0, 0, 53]);
+    packet.extend(payload);
+    packet.resize(packet.len().next_multiple_of(4), 0);
+    seal(&mut packet);
+    packet.into()
+}
+
+#[test]
+fn a_message_without_end_ends_the_association_and_not_the_memory() {
+    const UNORDERED: u8 = 4;
+    for flags in [0, UNORDERED] {
+        let mut ends = Ends::new();
+        ends.exchange();
+        let info = ChannelInfo {
+            key: ChannelKey(0),
+            label: "label".to_owned(),
+            protocol: String::new(),
+            is_ordered: flags == 0,
+            reliability: Reliability::Reliable,
+        };
+        ends.client.open(ends.now, info);
+        ends.exchange();
+        ends.pass(Duration::from_secs(1));
+        // DATA_CHANNEL_OPEN was the first DATA, so the next number follows it.
+        let opening = ends.captured.iter().find(|it| it.len() > 28 && it[12] == 0).unwrap().clone();
+        let first = u32::from_be_bytes(opening[16..20].try_into().unwrap()).wrapping_add(1);
+        let closed = TransportEvent::ChannelClosed(ChannelKey(0));
+        let mut sent = 0;
+        while !ends.events.contains(&closed) && sent < 10_000 {
+            let begins = if sent == 0 { 2 } else { 0 };
+            let packet = data(&opening, first.wrapping_add(sent), flags | begins, &[7; 1100]);
+            ends.server.handle(ends.now, packet, &mut ends.events, &mut ends.dropped);
+            while ends.server.poll_transmit(ends.now, &mut ends.dropped).is_some() {}
+            sent += 1;
+        }
+        assert!((950..2_200).contains(&sent), "cut off after {sent} packets");
+    }
+}

@@ -5,6 +5,7 @@
 mod attack;
 mod connect;
 mod data;
+mod data_flow;
 mod hostile_data;
 mod media;
 mod pair;

@@ -12,7 +12,7 @@ use patchbay_sfu_core::demux::{Bound, Demux};
 use patchbay_sfu_core::transport::{
     DataSetup, DropReason, Identity, Received, Transport, TransportEvent, TransportSetup,
 };
-use patchbay_sfu_core::{OutgoingRtp, Path, TransportKey};
+use patchbay_sfu_core::{ChannelKey, OutgoingRtp, Path, TransportKey};
 use patchbay_wire::rtp::{RtpTimestamp, Ssrc};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -94,6 +94,8 @@ pub(crate) struct Pair {
     /// What a NAT makes of the client's address, which knows nothing of it.
     pub(crate) translated: Option<SocketAddr>,
     pub(crate) drops: Vec<DropReason>,
+    /// A channel whose messages the server holds, as somebody else is slow.
+    pub(crate) blocked: Option<ChannelKey>,
     /// The client lies in its handshake: bytes of its messages are changed on the way, behind the headers.
     pub(crate) is_lying: bool,
     network: Vec<InFlight>,
@@ -187,6 +189,7 @@ impl Pair {
             dead_addresses: Vec::new(),
             translated: None,
             drops: Vec::new(),
+            blocked: None,
             is_lying: false,
             network: Vec::new(),
             sent: 0,
@@ -321,6 +324,10 @@ impl Pair {
                 TransportEvent::AddressBound(path) => assert_eq!(self.demux.bind(*path, KEY), Bound::Taken),
                 TransportEvent::AddressUnbound(path) => self.demux.unbind(*path, KEY),
                 TransportEvent::UfragRetired(ufrag) => self.demux.remove_ufrag(ufrag, KEY),
+                TransportEvent::Message { channel, kind, payload } if self.blocked == Some(*channel) => {
+                    self.transport.hold_channel(*channel, *kind, payload.clone());
+                    continue;
+                }
                 _ => {}
             }
             self.events.push(event);

@@ -1,6 +1,6 @@
 //! Data channels: a label is a topic, and reliability is what the opener asked for.
 
-use patchbay_protocol::ParticipantNumber;
+use patchbay_protocol::{ChannelDeclaration, ParticipantNumber};
 use patchbay_sim::{ChannelKey, Condition, Plan, Reliability, World, for_seeds};
 use rand::Rng;
 
@@ -198,6 +198,45 @@ fn a_slow_receiver_delays_nobody() {
             world.run_until(s(60), |world| world.client(all[2]).messages.len() == 200),
             "the slow one lacks some"
         );
+        world.assert_sound();
+    });
+}
+
+#[test]
+fn a_channel_negotiated_out_of_band_is_on_the_topic_of_its_label() {
+    for_seeds("declared channels", 4, |seed| {
+        let mut world = World::new(seed);
+        world.set_default_path(LOSSY, LOSSY);
+        let all = room_with_data(&mut world, 3);
+        let in_band = open(&mut world, &all[..1], "game", true, Reliability::Reliable)[0];
+        let declaration = |id| ChannelDeclaration {
+            id,
+            label: "game".to_owned(),
+            protocol: String::new(),
+            ordered: true,
+            max_retransmits: None,
+            max_lifetime_ms: None,
+        };
+        let channels: Vec<_> = all[1..]
+            .iter()
+            .zip([100, 1001])
+            .map(|(who, id)| world.declare_channel(*who, declaration(id)))
+            .collect();
+        world.run_for(s(5));
+        let channels = [in_band, channels[0], channels[1]];
+        for number in 0..30 {
+            for (who, channel) in all.iter().zip(channels) {
+                assert!(world.send_message(*who, channel, &message(*who, number, 100)));
+            }
+            world.run_for(ms(20));
+        }
+        let is_complete =
+            world.run_until(s(60), |world| all.iter().all(|who| world.client(*who).messages.len() == 60));
+        assert!(is_complete);
+        // Another offer says the same again, and nothing changes.
+        all.iter().for_each(|who| world.renegotiate(*who));
+        assert!(world.send_message(all[2], channels[2], &message(all[2], 30, 100)));
+        assert!(world.run_until(s(20), |world| world.client(all[0]).messages.len() == 61));
         world.assert_sound();
     });
 }
