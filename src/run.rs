@@ -1,11 +1,14 @@
 //! Starting and stopping the parts of the process.
 
+use std::future::Future;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use patchbay_sfu::{DialError, Node, NodeConfig};
 use patchbay_signaling::{IceTcpTaker, Secret, Server};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::time::timeout;
 use tracing::info;
 
 use crate::config::{Config, ConfigError, Role};
@@ -35,7 +38,7 @@ pub(crate) enum Failure {
 pub(crate) fn run(config: Config) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let stop = stop_signal()?;
+        let stop = Stop::listen()?;
         match config.role {
             Role::Serve { signaling, node, has_ice_tcp_http } => {
                 serve(*signaling, node, has_ice_tcp_http, stop).await
@@ -49,10 +52,10 @@ pub(crate) fn run(config: Config) -> Result<(), Failure> {
                 };
                 report_certificate(&server);
                 info!("listening on {}; {nodes}", url(&server));
-                Ok(server.serve(stopped(stop)).await?)
+                Ok(server.serve_and_drain(stop.drain(), stop.stop()).await?)
             }
             Role::Sfu { node, url, authorities, secret } => {
-                dial(node, &url, authorities.as_deref(), &secret, stop).await
+                dial(node, &url, authorities.as_deref(), &secret, config.drain_timeout, stop).await
             }
         }
     })
@@ -62,7 +65,7 @@ async fn serve(
     signaling: patchbay_signaling::Config,
     mut node: NodeConfig,
     has_ice_tcp_http: bool,
-    stop: watch::Receiver<bool>,
+    stop: Stop,
 ) -> Result<(), Failure> {
     let is_open = signaling.is_open();
     let mut server = Server::bind(signaling).await?;
@@ -77,7 +80,7 @@ async fn serve(
     report_certificate(&server);
     let access = if is_open { "open to everybody who reaches it" } else { "tokens needed" };
     info!("open {} in a browser ({access}); media on {}", url(&server), addresses(node.candidates()));
-    let served = server.serve(stopped(stop)).await;
+    let served = server.serve_and_drain(stop.drain(), stop.stop()).await;
     node.shutdown().await;
     Ok(served?)
 }
@@ -87,11 +90,22 @@ async fn dial(
     url: &str,
     authorities: Option<&[u8]>,
     secret: &Secret,
-    stop: watch::Receiver<bool>,
+    drain_timeout: Duration,
+    stop: Stop,
 ) -> Result<(), Failure> {
     let node = Node::start(detected(node).await)?;
     info!("node {} dials {url}; media on {}", node.name(), addresses(node.candidates()));
-    let result = node.dial(url, authorities, secret.as_str(), stopped(stop)).await;
+    let ended = async {
+        tokio::select! {
+            () = stop.stop() => {}
+            () = stop.drain() => {
+                info!(timeout_s = drain_timeout.as_secs(), "draining: media goes on, nothing new is placed here");
+                let is_empty = timeout(drain_timeout, node.drain()).await.is_ok();
+                info!(is_empty, "drained");
+            }
+        }
+    };
+    let result = node.dial(url, authorities, secret.as_str(), ended).await;
     node.shutdown().await;
     Ok(result?)
 }
@@ -107,26 +121,58 @@ async fn detected(node: NodeConfig) -> NodeConfig {
     detecting.await.unwrap_or(node)
 }
 
-/// Becomes true at the first SIGINT or SIGTERM. A second one ends the process at once.
-fn stop_signal() -> Result<watch::Receiver<bool>, std::io::Error> {
-    let (sender, receiver) = watch::channel(false);
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        sender.send_replace(true);
-        tokio::select! {
-            _ = interrupt.recv() => std::process::exit(130),
-            _ = terminate.recv() => std::process::exit(143),
-        }
-    });
-    Ok(receiver)
+/// What the process was told about its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Ending {
+    /// Nothing yet.
+    No,
+    /// SIGTERM: it ends when nobody is left, and takes nobody new.
+    Drain,
+    /// SIGINT, from a person who waits: it says goodbye and ends.
+    Stop,
 }
 
-async fn stopped(mut stop: watch::Receiver<bool>) {
-    let _ = stop.wait_for(|stop| *stop).await;
+/// The signals that end the process. A second one, or SIGTERM while it drains, ends it at once.
+#[derive(Clone)]
+struct Stop(watch::Receiver<Ending>);
+
+impl Stop {
+    fn listen() -> Result<Self, std::io::Error> {
+        let (sender, receiver) = watch::channel(Ending::No);
+        let (mut interrupt, mut terminate) =
+            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = interrupt.recv() => sender.send_replace(Ending::Stop),
+                _ = terminate.recv() => sender.send_replace(Ending::Drain),
+            };
+            tokio::select! {
+                _ = interrupt.recv() => std::process::exit(130),
+                _ = terminate.recv() => std::process::exit(143),
+            }
+        });
+        Ok(Self(receiver))
+    }
+
+    /// Done once the process is to drain.
+    fn drain(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.until(Ending::Drain)
+    }
+
+    /// Done once the process is to end without draining.
+    fn stop(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.until(Ending::Stop)
+    }
+
+    fn until(&self, ending: Ending) -> impl Future<Output = ()> + Send + 'static {
+        let mut ended = self.0.clone();
+        async move {
+            // Whoever listens for signals outlives everybody who waits for them.
+            if ended.wait_for(|it| *it == ending).await.is_err() {
+                std::future::pending().await
+            }
+        }
+    }
 }
 
 fn url(server: &Server) -> String {

@@ -198,6 +198,8 @@ pub enum NodeEvent {
         /// Version of the node's software.
         version: String,
     },
+    /// The node goes away once nobody is on it any more: nothing new should be placed there. Again after every `hello`.
+    Draining {},
     /// The one answer to a command.
     Done {
         /// The command.

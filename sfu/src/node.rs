@@ -9,7 +9,7 @@ use patchbay_protocol::{Epoch, NodeName};
 use patchbay_sfu_core::MAX_WORKERS;
 use patchbay_sfu_core::transport::Identity;
 use rtc_crypto::{CryptoError, RTCCryptoProvider};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::dispatcher::{Dispatcher, DispatcherStart, ProcessFacts};
@@ -198,6 +198,15 @@ impl Node {
     ) -> Result<(), DialError> {
         let dialer = Dialer::new(url, authorities, secret, self.control.clone())?;
         dialer.run(std::pin::pin!(cancelled)).await
+    }
+
+    /// Has nothing new placed here, and returns once no transport is left. Media goes on meanwhile.
+    pub async fn drain(&self) {
+        let (drained, is_drained) = oneshot::channel();
+        if self.control.send(Control::Drain(drained)).await.is_ok() {
+            // If it fails, the node has ended.
+            let _ = is_drained.await;
+        }
     }
 
     /// Closes every room, tells the peers, and waits until all threads have ended (5 s at most).

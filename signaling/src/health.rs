@@ -16,8 +16,11 @@ pub(crate) async fn readyz(State(app): State<App>) -> impl IntoResponse {
     if *app.shutdown.borrow() {
         return (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n");
     }
-    if *app.hub.attached().borrow() == 0 {
-        return (StatusCode::SERVICE_UNAVAILABLE, "no media node is attached\n");
+    if app.drain.has_begun() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "draining\n");
+    }
+    if !app.hub.has_place() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "no media node is attached that takes rooms\n");
     }
     (StatusCode::OK, "ready\n")
 }

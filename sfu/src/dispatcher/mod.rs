@@ -17,7 +17,7 @@ use patchbay_protocol::{
     CommandId, Epoch, ErrorCode, NodeName, ProtocolError, RoomId, TransportId, TransportState,
 };
 use patchbay_sfu_core::command_log::{Admission, CommandLog};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::link::{Attachment, Control, LinkNumber};
@@ -58,6 +58,10 @@ pub(crate) struct Dispatcher {
     reporting: Option<(usize, Report)>,
     dropped_events: u64,
     report_tick: Interval,
+    /// Nothing new is to come here.
+    is_draining: bool,
+    /// Who waits for the last transport to end.
+    drained: Option<oneshot::Sender<()>>,
 }
 
 /// A question to all workers, by the ticket of the first.
@@ -116,6 +120,8 @@ impl Dispatcher {
             reporting: None,
             dropped_events: 0,
             report_tick,
+            is_draining: false,
+            drained: None,
         }
     }
 
@@ -136,6 +142,11 @@ impl Dispatcher {
                             self.emit(NodeEvent::Done { command, result: error.into() });
                         }
                     }
+                    Some(Control::Drain(drained)) => {
+                        self.drained = Some(drained);
+                        self.is_draining = true;
+                        self.emit(NodeEvent::Draining {});
+                    }
                     Some(Control::Stop) | None => break,
                 },
                 message = self.start.from_workers.recv() => {
@@ -150,6 +161,11 @@ impl Dispatcher {
                     }
                 },
                 _ = self.report_tick.tick() => self.begin_report(),
+            }
+            if self.routes.transport_count() == 0
+                && let Some(drained) = self.drained.take()
+            {
+                let _ = drained.send(());
             }
         }
         self.stop().await;
@@ -166,6 +182,9 @@ impl Dispatcher {
                 epoch: self.start.epoch,
                 version: env!("CARGO_PKG_VERSION").to_owned(),
             });
+        }
+        if self.is_draining {
+            self.emit(NodeEvent::Draining {});
         }
         LinkNumber(self.links)
     }

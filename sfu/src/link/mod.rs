@@ -45,6 +45,8 @@ pub(crate) enum Control {
     Attach { attachment: Attachment, number: Option<oneshot::Sender<LinkNumber>> },
     /// A command that could not be read came over a link: it gets its one answer too.
     Refuse { link: LinkNumber, command: CommandId, error: ProtocolError },
+    /// The node ends once it holds no transport, which is told then.
+    Drain(oneshot::Sender<()>),
     /// The node ends.
     Stop,
 }

@@ -315,6 +315,7 @@ mod tests {
         let node = NodeGauges {
             node: NodeName::new("a\"b\nc"),
             attached: true,
+            draining: false,
             rooms: 2,
             pending_commands: 0,
             counters: vec![("udp bytes\n".into(), 7), ("udp_sent_total".into(), 3)],

@@ -10,6 +10,7 @@ use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricT
 pub(crate) struct NodeGauges {
     pub(crate) node: NodeName,
     pub(crate) attached: bool,
+    pub(crate) draining: bool,
     pub(crate) rooms: u64,
     pub(crate) pending_commands: u64,
     /// The node's last report.
@@ -23,6 +24,9 @@ pub(super) fn families(nodes: &[NodeGauges]) -> Vec<MetricFamily> {
     };
     let mut families = vec![
         gauge("patchbay_node_attached", "Whether the node's link is up.", &|node| u64::from(node.attached)),
+        gauge("patchbay_node_draining", "Whether nothing new is placed on the node.", &|node| {
+            u64::from(node.draining)
+        }),
         gauge("patchbay_node_rooms", "Rooms placed on the node.", &|node| node.rooms),
         gauge("patchbay_node_pending_commands", "Commands without an answer.", &|node| node.pending_commands),
     ];
