@@ -45,6 +45,7 @@ pub(crate) fn routes() -> Router<App> {
     Router::new()
         .route("/", get(landing))
         .route("/r/{room}", get(room))
+        .route("/arena", get(arena))
         .fallback(get(file))
         .layer(CompressionLayer::new())
 }
@@ -52,6 +53,11 @@ pub(crate) fn routes() -> Router<App> {
 /// `/`.
 async fn landing(State(app): State<App>, headers: HeaderMap) -> Response {
     serve(&app, "index.html", &headers)
+}
+
+/// `/arena`: the demonstration of topics, in the room that its query names.
+async fn arena(State(app): State<App>, headers: HeaderMap) -> Response {
+    serve(&app, "arena.html", &headers)
 }
 
 /// `/r/{room}`: the same page, which reads the room from its address.
