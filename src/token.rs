@@ -61,8 +61,9 @@ fn claims(raw: &args::Token, now: Duration) -> Result<Claims, Failure> {
         },
         exp: (now + ttl).as_secs(),
         nbf: None,
-        iat: None,
-        jti: None,
+        iat: Some(now.as_secs()),
+        // So that it can be revoked.
+        jti: Some(format!("{:032x}", rand::random::<u128>())),
     })
 }
 

@@ -7,10 +7,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{Semaphore, watch};
 
 use crate::Config;
+use crate::auth::{Authority, RevocationError, Revoked};
+use crate::drain::Drain;
+use crate::limit::{AddressRate, Crowd};
 use crate::metric::{Gauges, Metrics};
-use crate::node::NodeHub;
+use crate::node::{Memory, NodeHub};
 use crate::room::{MemberId, RoomConfig};
 use crate::rooms::Rooms;
+use crate::session::{SessionConfig, SessionKey, Sessions};
+use crate::store::{HistoryLimit, Store};
 use crate::tls::Tls;
 use crate::turn::IceServers;
 use crate::whip::Resources;
@@ -26,14 +31,22 @@ pub(crate) struct App {
 
 pub(crate) struct Inner {
     pub(crate) config: Config,
+    /// Says whose token holds.
+    pub(crate) authority: Authority,
+    /// Connections by the address of whom a proxy speaks for.
+    pub(crate) proxied: Crowd,
+    /// Joins by address.
+    pub(crate) join_rate: AddressRate,
     pub(crate) ice_servers: Arc<IceServers>,
     /// With it, the server speaks HTTPS.
     pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) hub: NodeHub,
     pub(crate) rooms: Rooms,
+    pub(crate) sessions: Sessions,
+    pub(crate) drain: Drain,
     pub(crate) resources: Resources,
     pub(crate) metrics: Arc<Metrics>,
-    /// One permit for each WebSocket connection.
+    /// One permit for each client connection: a WebSocket, or a session over HTTP.
     pub(crate) connections: Arc<Semaphore>,
     /// One permit for each WHIP or WHEP resource: as many as there may be WebSocket connections.
     pub(crate) resource_places: Arc<Semaphore>,
@@ -49,28 +62,51 @@ pub(crate) struct Inner {
 impl App {
     pub(crate) fn new(
         config: Config,
+        authority: Authority,
+        session_key: SessionKey,
         tls: Option<Arc<Tls>>,
         shutdown: watch::Receiver<bool>,
         links_end: watch::Receiver<bool>,
     ) -> Self {
         let metrics = Arc::new(Metrics::default());
-        let hub = NodeHub::new(config.link);
+        let hub = NodeHub::new(config.link, Memory::new(config.state_dir.clone()));
         let ice_servers =
             Arc::new(IceServers { fixed: config.ice_servers.clone(), turn: config.turn.clone() });
+        let store = Store::open(config.state_dir.as_deref());
         let room_config = RoomConfig {
             ice_servers: ice_servers.clone(),
             linger: config.room_linger,
             capacity: config.room_capacity,
+            resume_window: config.resume_window,
+            bounds: config.bounds,
+            is_kept: store.is_kept(),
+            history: HistoryLimit::default(),
         };
-        let rooms = Rooms::new(room_config, hub.clone());
+        let rooms =
+            Rooms::new(room_config, hub.clone(), store, authority.clone(), config.max_rooms, metrics.clone());
+        let session_config = SessionConfig {
+            outbox: config.outbox,
+            window: config.resume_window,
+            silence: config.timing.silence,
+            // As many as are connected, and as many as have lost their connections.
+            most: config.max_connections.saturating_mul(2),
+        };
+        let sessions = Sessions::new(session_config, session_key, metrics.clone());
         let connections = Arc::new(Semaphore::new(config.max_connections));
         let resource_places = Arc::new(Semaphore::new(config.max_connections));
+        let proxied = Crowd::new(config.http_connections(), config.connections_per_address);
+        let join_rate = AddressRate::new(config.joins);
         let inner = Inner {
             config,
+            authority,
+            proxied,
+            join_rate,
             ice_servers,
             tls,
             hub,
             rooms,
+            sessions,
+            drain: Drain::default(),
             resources: Resources::default(),
             metrics,
             connections,
@@ -88,12 +124,28 @@ impl App {
         MemberId(self.next_member.fetch_add(1, Ordering::Relaxed))
     }
 
+    /// Revokes a token, or what an identity was given so far: whoever is in a room by it is sent out at once, and nothing
+    /// opens a room with it any more.
+    ///
+    /// # Errors
+    /// The list is full, and nothing was done; or the disk refuses, and it holds until the server ends.
+    pub(crate) async fn revoke(&self, what: Revoked) -> Result<(), RevocationError> {
+        let (revocation, kept) = self.authority.revoke(what).await;
+        if let Some(revocation) = revocation {
+            self.rooms.revoke(&revocation).await;
+        }
+        kept
+    }
+
     pub(crate) fn gauges(&self) -> Gauges {
         Gauges {
             connections: (self.config.max_connections - self.connections.available_permits()) as u64,
             rooms: self.rooms.len() as u64,
+            by_kind: self.sessions.connections(),
+            sessions: self.sessions.len() as u64,
             resources: self.resources.len() as u64,
             nodes: self.hub.gauges(),
+            is_draining: self.drain.has_begun(),
             ..Gauges::default()
         }
     }

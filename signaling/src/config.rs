@@ -7,8 +7,9 @@ use std::time::Duration;
 use patchbay_protocol::{IceServer, limit};
 
 use crate::auth::{Keys, Secret};
-use crate::connection::OutboxLimit;
+use crate::limit::TrustedProxies;
 use crate::node::LinkTiming;
+use crate::session::OutboxLimit;
 use crate::tls::TlsSource;
 use crate::turn::Turn;
 
@@ -27,6 +28,23 @@ pub struct Config {
     pub tls_refresh: Duration,
     /// Keys of tokens. Without any the server is open: whoever reaches it may join any room.
     pub keys: Keys,
+    /// The file they came from. What it says later takes the place of `keys`, but a file without keys never opens the server.
+    pub keys_file: Option<PathBuf>,
+    /// How often that file is looked at for change.
+    pub keys_refresh: Duration,
+    /// Tokens that hold for longer are refused, as what was revoked is remembered for so long. Cost of raising: that memory.
+    pub longest_token: Duration,
+    /// Proxies that may say whom they speak for. Limits by address are of no use behind one that is not named here.
+    pub proxies: TrustedProxies,
+    /// Connections of HTTP, whatever they carry, from one IPv4 address or IPv6 network of 64 bits. Cost of raising: one
+    /// household can take so much of `max_connections`.
+    pub connections_per_address: usize,
+    /// Joins and other requests that cost as much, by address. Cost of raising: signatures and transports to make for one household.
+    pub joins: Rate,
+    /// Rooms at a time. Cost of raising: about 10 KB each, and their chat.
+    pub max_rooms: usize,
+    /// Bounds of one participant.
+    pub bounds: Bounds,
     /// Allows an open server on an address that is not loopback.
     pub insecure_open: bool,
     /// Origins besides the server's own that may use it from a browser, such as `https://example.org`. `*` is any.
@@ -45,10 +63,14 @@ pub struct Config {
     pub room_linger: Duration,
     /// Times of connections.
     pub timing: ConnectionTiming,
-    /// Bounds of what may wait for one client.
+    /// Bounds of what is kept for one client until it acknowledges it.
     pub outbox: OutboxLimit,
+    /// How long a session waits for its client to come back. Cost of raising: others see somebody who is gone for so long.
+    pub resume_window: Duration,
     /// Messages per second and connection.
     pub rate: Rate,
+    /// Bytes of messages per second and session. The burst must hold the longest message.
+    pub byte_rate: Rate,
     /// Times of node links.
     pub link: LinkTiming,
 }
@@ -75,6 +97,30 @@ pub struct ConnectionTiming {
     pub close: Duration,
 }
 
+/// How much one participant may have. The protocol's own bounds stand besides.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Tracks it publishes. Cost of raising: what the SFU receives, and each slot that follows.
+    pub tracks: usize,
+    /// Slots. Cost of raising: about 200 bytes of SFU state each, and what the SFU sends.
+    pub slots: usize,
+    /// Bytes of metadata as JSON. Cost of raising: it is sent to everybody at every join.
+    pub metadata_bytes: usize,
+    /// Bytes of attributes with their keys; the same holds.
+    pub attribute_bytes: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            tracks: limit::PUBLICATIONS,
+            slots: limit::SLOTS,
+            metadata_bytes: limit::METADATA_BYTES,
+            attribute_bytes: limit::ATTRIBUTE_BYTES,
+        }
+    }
+}
+
 /// A rate with room for bursts.
 #[derive(Debug, Clone, Copy)]
 pub struct Rate {
@@ -94,6 +140,14 @@ impl Config {
             drain: Drain { spread: Duration::from_secs(10), timeout: Duration::from_secs(30) },
             tls_refresh: Duration::from_secs(60),
             keys: Keys::default(),
+            keys_file: None,
+            keys_refresh: Duration::from_secs(5),
+            longest_token: Duration::from_secs(366 * 86_400),
+            proxies: TrustedProxies::default(),
+            connections_per_address: 2_500,
+            joins: Rate { per_second: 100, burst: 2_500 },
+            max_rooms: 10_000,
+            bounds: Bounds::default(),
             insecure_open: false,
             allowed_origins: Vec::new(),
             node_secret: None,
@@ -109,9 +163,16 @@ impl Config {
                 close: Duration::from_secs(5),
             },
             outbox: OutboxLimit::default(),
+            resume_window: limit::RESUME_WINDOW,
             rate: Rate { per_second: 100, burst: 200 },
+            byte_rate: Rate { per_second: 1024 * 1024, burst: 4 * 1024 * 1024 },
             link: LinkTiming::default(),
         }
+    }
+
+    /// Connections of HTTP at a time, whatever they carry: a browser has several, most of them idle.
+    pub(crate) fn http_connections(&self) -> usize {
+        self.max_connections.saturating_mul(4).saturating_add(1_024)
     }
 
     /// Whether anybody may join without a token.

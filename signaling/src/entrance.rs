@@ -1,6 +1,7 @@
 //! Who somebody is and what they may do, settled from a token or, on an open server, from what they say.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use patchbay_protocol::{
     Description, ErrorCode, Grants, ProtocolError, RoomName, SessionId, TransportId, limit,
@@ -8,6 +9,7 @@ use patchbay_protocol::{
 use serde_json::Value;
 
 use crate::app::App;
+use crate::auth::Credential;
 use crate::room::{Join, Watch, check_identity, check_metadata, check_name};
 use crate::rooms::random_53_bits;
 use crate::timeline::Opening;
@@ -20,6 +22,8 @@ pub(crate) struct Visitor {
     pub(crate) metadata: Option<Value>,
     /// Where it comes from, if that is known.
     pub(crate) address: Option<IpAddr>,
+    /// Its session and that one's secret. Whoever has none gets them here.
+    pub(crate) session: Option<(SessionId, String)>,
     /// Start of a minted identity.
     pub(crate) minted_prefix: &'static str,
 }
@@ -31,31 +35,35 @@ pub(crate) fn admit(
     token: Option<&str>,
     visitor: Visitor,
 ) -> Result<Join, ProtocolError> {
+    app.drain.check_new()?;
+    if let Some(address) = visitor.address {
+        check_join_rate(app, address)?;
+    }
     if !limit::is_room_name(room.as_str()) {
         let message = "a room name is 1 to 64 of letters, digits, '-', '_' and '.', and starts with no '.'";
         return Err(ProtocolError::new(ErrorCode::InvalidArgument, message));
     }
+    let (session, secret) = visitor
+        .session
+        .unwrap_or_else(|| (SessionId::new(uuid::Uuid::new_v4().to_string()), random_secret()));
     let mut join = Join {
         identity: String::new(),
         name: String::new(),
         metadata: visitor.metadata,
         grants: Grants::default(),
+        credential: None,
         name_fixed: false,
         metadata_fixed: false,
-        session: SessionId::new(uuid::Uuid::new_v4().to_string()),
-        secret: random_secret(),
+        session,
+        secret,
         transport: TransportId(random_53_bits()),
+        data_transport: TransportId(random_53_bits()),
         offer: None,
         watches: Vec::new(),
     };
     let (mut identity, mut name) = (visitor.identity, visitor.name);
-    if !app.config.is_open() {
-        let token =
-            token.ok_or_else(|| ProtocolError::new(ErrorCode::TokenMissing, "a token is needed to join"))?;
-        let claims = app.config.keys.verify(token)?;
-        if claims.room != *room {
-            return Err(ProtocolError::new(ErrorCode::WrongRoom, "the token is for another room"));
-        }
+    if let Some(claims) = app.authority.check_for(token, room)? {
+        join.credential = Some(Credential::of(&claims));
         identity = Some(claims.identity);
         join.name_fixed = claims.name.is_some();
         name = claims.name.or(name);
@@ -69,7 +77,7 @@ pub(crate) fn admit(
     check_identity(&join.identity)?;
     check_name(&join.name)?;
     if let Some(metadata) = &join.metadata {
-        check_metadata(metadata)?;
+        check_metadata(metadata, &app.config.bounds)?;
     }
     app.hub.timelines().open(&Opening {
         session: &join.session,
@@ -80,6 +88,15 @@ pub(crate) fn admit(
         client: visitor.address,
     });
     Ok(join)
+}
+
+/// Counts something that costs as much as a join against its address.
+pub(crate) fn check_join_rate(app: &App, address: IpAddr) -> Result<(), ProtocolError> {
+    app.join_rate.take(address).map_err(|wait| {
+        // Rounded up, and spread a little: others of the same address wait for the same moment.
+        let spread = Duration::from_millis(1 + u64::from(rand::random::<u8>()));
+        ProtocolError::new(ErrorCode::RateLimited, "too many joins from this address").retry_after(wait + spread)
+    })
 }
 
 impl Join {

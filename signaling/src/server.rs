@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
-use axum::middleware::map_response_with_state;
+use axum::middleware::{from_fn_with_state, map_response_with_state};
 use axum::response::Response;
 use axum::routing::get;
 use tokio::net::TcpListener;
@@ -20,9 +20,12 @@ use tracing::info;
 
 use crate::Config;
 use crate::app::App;
-use crate::connection::client_socket;
-use crate::door::{Door, IceTcpTaker, Visitor};
+use crate::auth::{Authority, RevocationError, Revoker};
+use crate::connection::{self, client_socket};
+use crate::door::{Door, IceTcpTaker, Places, Visitor};
+use crate::limit::identify;
 use crate::node::{NodeHub, node_socket};
+use crate::session::{SessionKey, SessionKeyError, sweep};
 use crate::tls::{CertificateInfo, Tls, TlsError};
 use crate::{health, page, timeline, whip};
 
@@ -41,6 +44,12 @@ pub enum StartError {
     /// The address is taken or not ours.
     #[error("can't listen on {0}: {1}")]
     Listen(SocketAddr, io::Error),
+    /// The list of what was revoked can't be used, and to start without it would make good what was revoked.
+    #[error("revocations: {0}")]
+    Revocations(#[from] RevocationError),
+    /// Sessions would not survive a restart.
+    #[error("the key of sessions: {0}")]
+    SessionKey(#[from] SessionKeyError),
     /// No certificate, or none that can be used.
     #[error("TLS: {0}")]
     Tls(#[from] TlsError),
@@ -66,10 +75,15 @@ impl Server {
         let listener = TcpListener::bind(listen).await.map_err(|error| StartError::Listen(listen, error))?;
         let address = listener.local_addr().map_err(|error| StartError::Listen(listen, error))?;
         let tls = config.tls.clone().map(Tls::load).transpose()?.map(Arc::new);
+        let authority = Authority::load(&config)?;
+        let session_key = match &config.state_dir {
+            Some(directory) => SessionKey::load(directory)?,
+            None => SessionKey::random(),
+        };
         let (shutdown, is_down) = watch::channel(false);
         let (links_end, links_are_over) = watch::channel(false);
         Ok(Self {
-            app: App::new(config, tls, is_down, links_are_over),
+            app: App::new(config, authority, session_key, tls, is_down, links_are_over),
             listener,
             address,
             shutdown,
@@ -99,14 +113,36 @@ impl Server {
         self.app.hub.clone()
     }
 
+    /// What takes tokens back.
+    pub fn revoker(&self) -> Revoker {
+        Revoker::new(self.app.clone())
+    }
+
     /// Serves until `stop` is done, then says goodbye to everybody and ends.
     pub async fn serve(self, stop: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
+        self.serve_and_drain(std::future::pending(), stop).await
+    }
+
+    /// Serves until `drain` is done, then sends everybody away, each at a time of its own, and ends once nobody is left
+    /// or [`crate::Drain::timeout`] has passed. `stop` ends it sooner, with a goodbye.
+    pub async fn serve_and_drain(
+        self,
+        drain: impl Future<Output = ()> + Send + 'static,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> io::Result<()> {
         let Self { app, listener, shutdown, links_end, ice_tcp, .. } = self;
         let (closing, mut is_closing) = watch::channel(false);
         let farewell = {
             let app = app.clone();
             async move {
-                stop.await;
+                let drained = async {
+                    drain.await;
+                    app.drain.run(&app).await;
+                };
+                tokio::select! {
+                    () = drained => {}
+                    () = stop => {}
+                }
                 info!("shutting down");
                 app.rooms.shutdown().await;
                 shutdown.send_replace(true);
@@ -120,11 +156,19 @@ impl Server {
             }
         };
         let mut farewell = tokio::spawn(farewell);
+        let _sweeper = AbortOnDrop(tokio::spawn(sweep(app.clone())));
         let tls = app.tls.clone();
         let _renewal =
             tls.clone().map(|tls| AbortOnDrop(tokio::spawn(tls.keep_fresh(app.config.tls_refresh))));
+        let _new_keys = AbortOnDrop(tokio::spawn(app.authority.clone().keep_fresh()));
+        let places = Places::new(
+            app.config.http_connections(),
+            app.config.connections_per_address,
+            app.config.proxies.clone(),
+            app.metrics.clone(),
+        );
         let serve = axum::serve(
-            Door::new(listener, tls, ice_tcp),
+            Door::new(listener, tls, ice_tcp, places),
             routes(app).into_make_service_with_connect_info::<Visitor>(),
         )
         .with_graceful_shutdown(async move {
@@ -155,6 +199,7 @@ impl Server {
 fn routes(app: App) -> Router {
     Router::new()
         .route("/v1/ws", get(client_socket))
+        .merge(connection::routes(&app))
         .route("/v1/nodes", get(node_socket))
         .merge(whip::routes(&app))
         .merge(timeline::routes())
@@ -163,6 +208,7 @@ fn routes(app: App) -> Router {
         .route("/metrics", get(health::metrics))
         .merge(page::routes())
         .layer(map_response_with_state(app.clone(), insist_on_tls))
+        .layer(from_fn_with_state(app.clone(), identify))
         .with_state(app)
 }
 

@@ -4,6 +4,7 @@
 //! the file has the flag's name. Its meaning is one line in `crate::config`, and a test asks for a place in
 //! `patchbay.example.toml`.
 
+mod limit;
 mod media;
 mod operation;
 mod signaling;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub(crate) use limit::Limits;
 pub(crate) use media::Media;
 pub(crate) use operation::{ConfigFile, Drain, Log, LogFormat};
 pub(crate) use signaling::Signaling;

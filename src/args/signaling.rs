@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::Limits;
+
 /// What signaling is told.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Signaling")]
@@ -36,7 +38,7 @@ pub(crate) struct Signaling {
     /// Keys of tokens: KID:SECRET, several separated by commas. The first signs, all verify
     #[arg(long, env = "PATCHBAY_KEYS", hide_env_values = true, value_name = "KID:SECRET")]
     pub(crate) keys: Option<String>,
-    /// A file with keys, one KID:SECRET a line
+    /// A file with keys, one KID:SECRET a line. A changed file, or SIGHUP, has it read again
     #[arg(long, env = "PATCHBAY_KEYS_FILE", value_name = "FILE", conflicts_with = "keys")]
     pub(crate) keys_file: Option<PathBuf>,
     /// Lets anybody join any room, also from elsewhere
@@ -76,4 +78,6 @@ pub(crate) struct Signaling {
     /// What SFU nodes in other processes must know; without it none can attach
     #[arg(long, env = "PATCHBAY_NODE_SECRET", hide_env_values = true, value_name = "SECRET")]
     pub(crate) node_secret: Option<String>,
+    #[command(flatten)]
+    pub(crate) limits: Limits,
 }

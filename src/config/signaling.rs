@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use patchbay_protocol::IceServer;
-use patchbay_signaling::{Keys, Secret, TlsSource, Turn, host_names};
+use patchbay_signaling::{Bounds, Keys, Rate, Secret, TlsSource, TrustedProxies, Turn, host_names};
 
 use super::ConfigError;
 use super::value::{check_stun_servers, duration, ice_server, is_origin, is_server_url};
@@ -31,6 +31,7 @@ pub(super) fn signaling(
     config.state_dir = raw.state_dir.clone();
     config.tls = tls(raw.tls_cert, raw.tls_key, raw.tls_self_signed.then_some(raw.tls_name), raw.state_dir);
     config.keys = keys(raw.keys.as_deref(), raw.keys_file.as_deref())?;
+    config.keys_file = raw.keys_file;
     config.insecure_open = raw.insecure_open;
     config.allowed_origins = raw.allowed_origin;
     config.ice_servers = raw.ice_server.iter().map(|text| ice_server(text)).collect::<Result<_, _>>()?;
@@ -42,7 +43,25 @@ pub(super) fn signaling(
     config.turn = turn(raw.turn_server, secret, &raw.turn_ttl)?;
     config.max_connections = raw.max_connections;
     config.node_secret = raw.node_secret.map(node_secret).transpose()?;
+    limit(&mut config, raw.limits);
     Ok(config)
+}
+
+fn limit(config: &mut patchbay_signaling::Config, raw: args::Limits) {
+    config.proxies = TrustedProxies { networks: raw.trusted_proxy, header: raw.client_address_header };
+    config.connections_per_address = raw.connections_per_address;
+    config.joins = Rate { per_second: raw.joins_per_second, burst: raw.joins_burst };
+    config.rate = Rate { per_second: raw.messages_per_second, burst: raw.messages_burst };
+    config.byte_rate = Rate { per_second: raw.bytes_per_second, burst: raw.bytes_burst };
+    config.max_rooms = raw.max_rooms;
+    config.room_capacity = raw.max_participants;
+    config.bounds = Bounds {
+        tracks: raw.max_tracks,
+        slots: raw.max_slots,
+        metadata_bytes: raw.max_metadata_bytes,
+        attribute_bytes: raw.max_attribute_bytes,
+    };
+    config.longest_token = raw.longest_token;
 }
 
 /// Where the certificate comes from, if there is to be one. `own`: names for one of the server's own making.

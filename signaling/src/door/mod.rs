@@ -5,7 +5,6 @@
 //! where to go. Media that comes in here because the client's network lets nothing else through (RFC 6544) is handed to
 //! an SFU node in the same process, if there is one that takes it.
 
-mod crowd;
 mod first_bytes;
 mod ice_tcp;
 mod redirect;
@@ -24,10 +23,12 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tracing::debug;
 
-use self::crowd::Crowd;
 use self::first_bytes::{ENOUGH, FirstBytes, classify_first_bytes};
 pub use self::ice_tcp::IceTcpTaker;
+use self::stream::Carrier;
 pub(crate) use self::stream::Stream;
+use crate::limit::{Crowd, TrustedProxies};
+use crate::metric::Metrics;
 use crate::tls::Tls;
 
 /// How long somebody may take from the first byte to the end of the handshake.
@@ -35,13 +36,27 @@ const GREETING: Duration = Duration::from_secs(10);
 /// Streams that wait for the server to take them.
 const WAITING: usize = 64;
 
+/// Greetings under way in all. Each holds up to 20 KB while a TLS handshake is under way.
+const GREETINGS: usize = 4_096;
+/// From one household. A greeting takes a round trip or two, so this is not how many a large office may have connected.
+const GREETINGS_OF_ONE: usize = 256;
+/// Connections over their address's bound that are told so. The next ones are closed without a word.
+const TOLD: usize = 1_024;
+/// Of one household.
+const TOLD_OF_ONE: usize = 16;
+
 /// Whose connection a request came on.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Visitor(pub(crate) SocketAddr);
+pub(crate) struct Visitor {
+    /// The far end of the connection; perhaps a proxy.
+    pub(crate) address: SocketAddr,
+    /// Its address has too many connections already.
+    pub(crate) is_over: bool,
+}
 
 impl Connected<IncomingStream<'_, Door>> for Visitor {
     fn connect_info(stream: IncomingStream<'_, Door>) -> Self {
-        Self(*stream.remote_addr())
+        Self { address: *stream.remote_addr(), is_over: stream.io().is_over() }
     }
 }
 
@@ -51,16 +66,63 @@ pub(crate) struct Door {
     tls: Option<Arc<Tls>>,
     ice_tcp: Option<IceTcpTaker>,
     greetings: Crowd,
+    places: Places,
     ready: (mpsc::Sender<Guest>, mpsc::Receiver<Guest>),
 }
 
 /// A connection that has been greeted, and where it came from.
 type Guest = (Stream, SocketAddr);
 
+/// Who may have how many connections of HTTP.
+#[derive(Debug, Clone)]
+pub(crate) struct Places {
+    /// Connections that are served.
+    served: Crowd,
+    /// Connections that are told that they are too many.
+    told: Crowd,
+    proxies: Arc<TrustedProxies>,
+    metrics: Arc<Metrics>,
+}
+
+impl Places {
+    /// So many connections in all, and of one household unless it is a proxy's.
+    pub(crate) fn new(
+        in_all: usize,
+        of_one: usize,
+        proxies: TrustedProxies,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let (served, told) = (Crowd::new(in_all, of_one), Crowd::new(TOLD, TOLD_OF_ONE));
+        Self { served, told, proxies: Arc::new(proxies), metrics }
+    }
+
+    /// Gives a connection its place, or nothing to one too many.
+    fn seat(&self, carrier: Carrier, from: SocketAddr) -> Option<Stream> {
+        let is_proxy = self.proxies.contains(from.ip());
+        let served = if is_proxy { self.served.enter_for_many() } else { self.served.enter(from.ip()) };
+        if let Some(place) = served {
+            return Some(Stream::new(carrier, place, false));
+        }
+        match self.told.enter(from.ip()) {
+            Some(place) => Some(Stream::new(carrier, place, true)),
+            None => {
+                self.metrics.connections_refused.add(1);
+                None
+            }
+        }
+    }
+}
+
 impl Door {
     /// `ice_tcp` takes the connections that turn out to carry media.
-    pub(crate) fn new(listener: TcpListener, tls: Option<Arc<Tls>>, ice_tcp: Option<IceTcpTaker>) -> Self {
-        Self { listener, tls, ice_tcp, greetings: Crowd::default(), ready: mpsc::channel(WAITING) }
+    pub(crate) fn new(
+        listener: TcpListener,
+        tls: Option<Arc<Tls>>,
+        ice_tcp: Option<IceTcpTaker>,
+        places: Places,
+    ) -> Self {
+        let greetings = Crowd::new(GREETINGS, GREETINGS_OF_ONE);
+        Self { listener, tls, ice_tcp, greetings, places, ready: mpsc::channel(WAITING) }
     }
 }
 
@@ -78,16 +140,21 @@ impl Listener for Door {
                         debug!(%error, "cannot switch Nagle's algorithm off");
                     }
                     if self.tls.is_none() && self.ice_tcp.is_none() {
-                        return (Stream::Plain(socket), from);
+                        match self.places.seat(Carrier::Plain(socket), from) {
+                            Some(stream) => return (stream, from),
+                            None => continue,
+                        }
                     }
                     let (tls, ice_tcp) = (self.tls.clone(), self.ice_tcp.clone());
                     let Some(place) = self.greetings.enter(from.ip()) else { continue };
-                    let ready = self.ready.0.clone();
+                    let (ready, places) = (self.ready.0.clone(), self.places.clone());
                     tokio::spawn(async move {
                         match timeout(GREETING, greet(socket, tls.as_deref(), ice_tcp.as_ref())).await {
-                            Ok(Ok(Some(stream))) => {
+                            Ok(Ok(Some(carrier))) => {
                                 drop(place);
-                                let _ = ready.send((stream, from)).await;
+                                if let Some(stream) = places.seat(carrier, from) {
+                                    let _ = ready.send((stream, from)).await;
+                                }
                             }
                             Ok(Ok(None)) => {}
                             Ok(Err(error)) => debug!("no greeting from {from}: {error}"),
@@ -109,7 +176,7 @@ async fn greet(
     socket: TcpStream,
     tls: Option<&Tls>,
     ice_tcp: Option<&IceTcpTaker>,
-) -> io::Result<Option<Stream>> {
+) -> io::Result<Option<Carrier>> {
     let mut first = [0; ENOUGH];
     let length = socket.peek(&mut first).await?;
     if length == 0 {
@@ -118,7 +185,7 @@ async fn greet(
     match (classify_first_bytes(first.get(..length).unwrap_or_default()), tls, ice_tcp) {
         (FirstBytes::Tls, Some(tls), _) => {
             let stream = TlsAcceptor::from(tls.config()).accept(socket).await?;
-            Ok(Some(Stream::Tls(Box::new(stream))))
+            Ok(Some(Carrier::Tls(Box::new(stream))))
         }
         (FirstBytes::IceTcp | FirstBytes::NeedMore, _, Some(taker)) => {
             ice_tcp::hand_over(socket, taker).await.map(|()| None)
@@ -126,6 +193,6 @@ async fn greet(
         (FirstBytes::Http, Some(_), _) => redirect::answer(socket).await.map(|()| None),
         (_, Some(_), _) => Ok(None),
         // Whatever else it is, it is told so in HTTP.
-        (_, None, _) => Ok(Some(Stream::Plain(socket))),
+        (_, None, _) => Ok(Some(Carrier::Plain(socket))),
     }
 }

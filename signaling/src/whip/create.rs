@@ -20,6 +20,7 @@ use super::{Kind, SDP};
 use crate::app::App;
 use crate::auth::{Secret, bearer};
 use crate::entrance::{Visitor, admit};
+use crate::limit::Caller;
 use crate::rooms::Port;
 
 /// The query of an endpoint.
@@ -37,20 +38,22 @@ pub(super) async fn whip(
     State(app): State<App>,
     Path(room): Path<String>,
     query: Result<Query<Parameters>, QueryRejection>,
+    caller: Caller,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    create(app, Kind::Whip, &room, query, headers, body).await.unwrap_or_else(IntoResponse::into_response)
+    create(app, Kind::Whip, &room, query, (caller, headers), body).await.unwrap_or_else(IntoResponse::into_response)
 }
 
 pub(super) async fn whep(
     State(app): State<App>,
     Path(room): Path<String>,
     query: Result<Query<Parameters>, QueryRejection>,
+    caller: Caller,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    create(app, Kind::Whep, &room, query, headers, body).await.unwrap_or_else(IntoResponse::into_response)
+    create(app, Kind::Whep, &room, query, (caller, headers), body).await.unwrap_or_else(IntoResponse::into_response)
 }
 
 async fn create(
@@ -58,7 +61,7 @@ async fn create(
     kind: Kind,
     room: &str,
     query: Result<Query<Parameters>, QueryRejection>,
-    headers: HeaderMap,
+    (caller, headers): (Caller, HeaderMap),
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Refusal> {
     let Query(parameters) =
@@ -75,7 +78,8 @@ async fn create(
         identity: parameters.identity,
         name: parameters.name,
         metadata: None,
-        address: None,
+        address: Some(caller.address),
+        session: None,
         minted_prefix,
     };
     let mut join = admit(&app, &room, token, visitor).inspect_err(|error| app.metrics.error(error.code))?;

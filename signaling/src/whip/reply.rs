@@ -1,15 +1,15 @@
 //! Status codes and headers.
 
-use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use patchbay_protocol::{ErrorCode, IceServer, ProtocolError};
+use patchbay_protocol::{IceServer, ProtocolError};
 
 use super::{FRAGMENT, SDP};
 use crate::app::App;
 use crate::origin::{Verdict, check};
+use crate::refusal::refusal;
 
 const ACCEPT_POST: HeaderName = HeaderName::from_static("accept-post");
 const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
@@ -48,40 +48,7 @@ impl IntoResponse for Refusal {
             }
             Self::Protocol(error) => error,
         };
-        let status = status_of(error.code);
-        let retry_seconds = error.retry_after_ms.map_or(1, |ms| ms.div_ceil(1_000).max(1));
-        let mut response = (status, Json(error)).into_response();
-        let headers = response.headers_mut();
-        match status {
-            StatusCode::UNAUTHORIZED => {
-                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            }
-            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
-                headers.insert(header::RETRY_AFTER, retry_seconds.into());
-            }
-            _ => {}
-        }
-        response
-    }
-}
-
-fn status_of(code: ErrorCode) -> StatusCode {
-    match code {
-        ErrorCode::TokenMissing
-        | ErrorCode::TokenInvalid
-        | ErrorCode::TokenExpired
-        | ErrorCode::TokenNotYetValid => StatusCode::UNAUTHORIZED,
-        ErrorCode::WrongRoom | ErrorCode::NotAllowed => StatusCode::FORBIDDEN,
-        ErrorCode::InvalidArgument | ErrorCode::MalformedMessage => StatusCode::BAD_REQUEST,
-        ErrorCode::InvalidSdp => StatusCode::UNPROCESSABLE_ENTITY,
-        ErrorCode::MessageTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
-        ErrorCode::RoomFull | ErrorCode::NoNode | ErrorCode::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
-        ErrorCode::NotJoined
-        | ErrorCode::UnknownRoom
-        | ErrorCode::UnknownTransport
-        | ErrorCode::UnknownParticipant => StatusCode::NOT_FOUND,
-        _ => StatusCode::INTERNAL_SERVER_ERROR,
+        refusal(error)
     }
 }
 
