@@ -1,14 +1,12 @@
 /** A call: brings the room of the SDK and the view together. */
-import { Room } from "../sdk/index.js";
-import { canShareScreen, listDevices, openScreen } from "./devices.js";
+import { Room } from "../sdk/room.js";
+import { canShareScreen } from "./devices.js";
 import { announce } from "./dom.js";
-import { bindKeys } from "./keyboard.js";
 import { assignSlots } from "./layout/order.js";
-import { figuresOf, qualityOf } from "./quality.js";
 import { loadSettings, saveSettings } from "./settings.js";
 import { Sound } from "./sound.js";
 import { CallView } from "./view/call-view.js";
-import { deviceWords, wordsFor } from "./words.js";
+import { HTTP_WORDS, connectionWords, deviceWords, wordsFor } from "./words.js";
 
 /** A connection that takes longer than this is asked about. */
 const LOOK_FOR_TROUBLE_MS = 4_500;
@@ -25,6 +23,9 @@ const TOAST_PEOPLE = 12;
  * @typedef {import("../sdk/index.js").Slot} Slot
  * @typedef {import("./local.js").Device} Device
  */
+
+/** What connection worked last, in this tab: the next call begins with it. @type {import("../sdk/signaling.js").ConnectionMemory} */
+const MEMORY = { connection: /** @type {any} */ (loadSettings().connection || undefined) };
 
 export class Call {
   #entry;
@@ -45,6 +46,11 @@ export class Call {
   #quality = new Map();
   /** @type {{error?: import("../sdk/index.js").PatchbayError, until: number, attempt: number} | null} */
   #retry = null;
+  /** The last step of the connection to signaling, and until when the next try waits. @type {{step: import("../sdk/index.js").ConnectionStateEvent, since: number, until: number} | null} */
+  #connection = null;
+  /** The place among those who wait to be admitted. @type {number | null} */
+  #waitingPlace = null;
+  #isHttpTold = false;
   #isSoundBlocked = false;
   #isScheduled = false;
   /** @type {Map<string, Promise<void>>} */
@@ -54,11 +60,13 @@ export class Call {
   #isTcpTold = false;
   #codec;
   #sound;
-  #unbindKeys;
+  #unbindKeys = () => {};
   /** @type {any} */
   #statsTimer;
   /** @type {any} */
   #countdown;
+  /** @type {any} */
+  #away;
   /** @type {any} */
   #troubleTimer;
   /** Why there is no media yet. @type {import("../sdk/room.js").Timeline | null} */
@@ -66,7 +74,6 @@ export class Call {
   #localChanged = () => this.#refresh();
   /** @type {(event: Event) => void} */
   #localLost = (event) => this.#deviceLost(/** @type {Event & {device: Device}} */ (event).device);
-  #online = () => this.#room?.retryNow();
   #goodbye = () => void this.#room?.close();
 
   /**
@@ -102,7 +109,7 @@ export class Call {
       },
     });
     this.element = this.#view.element;
-    this.#unbindKeys = bindKeys({
+    this.#bindKeys({
       microphone: () => this.#toggle("microphone"),
       camera: () => this.#toggle("camera"),
       share: () => this.#toggleShare(),
@@ -113,8 +120,13 @@ export class Call {
     });
     local.addEventListener("change", this.#localChanged);
     local.addEventListener("lost", this.#localLost);
-    addEventListener("online", this.#online);
     addEventListener("pagehide", this.#goodbye);
+  }
+
+  /** @param {Parameters<typeof import("./keyboard.js").bindKeys>[0]} actions */
+  async #bindKeys(actions) {
+    const { bindKeys } = await import("./keyboard.js");
+    if (!this.#isOver) this.#unbindKeys = bindKeys(actions);
   }
 
   /** The room, once joined. */
@@ -134,7 +146,14 @@ export class Call {
     // A full page of faces, and a screen: whoever is in the room, joining it is one offer.
     const slots = { audio: 4, video: Math.max(4, this.#view.stage.capacity) };
     try {
-      this.#room = await Room.join(location.origin, { room, name, token: token || undefined, tracks, slots, signal: this.#abort.signal });
+      this.#room = await Room.join(location.origin, { room, name, token: token || undefined, tracks, slots, topics: false, memory: MEMORY,
+        signal: this.#abort.signal,
+        onConnectionState: (step) => this.#connectionChanged(step),
+        onWaiting: (position) => {
+          this.#waitingPlace = position;
+          this.#refresh();
+        },
+      });
     } catch (error) {
       return this.#end(error);
     }
@@ -215,6 +234,23 @@ export class Call {
     if (state === "reconnecting") {
       this.#retry = { error, until: performance.now() + (retryInMs ?? 0), attempt };
       this.#countdown = setInterval(() => this.#refresh(), 500);
+    }
+    this.#refresh();
+  }
+
+  /** @param {import("../sdk/index.js").ConnectionStateEvent} step */
+  #connectionChanged(step) {
+    const now = performance.now();
+    const isSame = this.#connection?.step.state === step.state;
+    this.#connection = { step, since: isSame ? /** @type {any} */ (this.#connection).since : now, until: now + (step.retryInMs ?? 0) };
+    clearInterval(this.#away);
+    if (step.state === "reconnecting") this.#away = setInterval(() => this.#refresh(), 500);
+    if (step.state === "connected") {
+      saveSettings({ connection: step.transport });
+      if (step.transport !== "websocket" && !this.#isHttpTold) {
+        this.#isHttpTold = true;
+        this.#view.toast(HTTP_WORDS);
+      }
     }
     this.#refresh();
   }
@@ -303,13 +339,19 @@ export class Call {
   /** @returns {{text: string, action?: string} | null} */
   #stateWords() {
     const room = this.#room;
-    if (!room) return { text: "Connecting…" };
+    if (!room && this.#waitingPlace !== null) return { text: `Waiting to be let in: you are number ${this.#waitingPlace} in the queue` };
+    if (!room) return { text: this.#connection?.step.transport === "websocket" ? "Connecting…" : (this.#connection?.step.words ?? "Connecting…") };
     if (this.#retry) {
       const seconds = Math.ceil((this.#retry.until - performance.now()) / 1000);
       const reason = this.#retry.error && this.#retry.attempt > 0 ? `${wordsFor(this.#retry.error).title}. ` : "";
       return seconds > 0
         ? { text: `${reason}Reconnecting (${seconds} s)…`, action: "Try now" }
         : { text: `${reason}Reconnecting…` };
+    }
+    const away = this.#connection;
+    // What repairs itself within a moment is not worth a word.
+    if (away?.step.state === "reconnecting" && performance.now() - away.since > 1_000) {
+      return { text: connectionWords({ state: "reconnecting", retryInMs: away.until - performance.now(), isMediaFlowing: room.state === "connected" }), action: "Try now" };
     }
     if (room.state === "connecting") {
       const diagnosis = this.#trouble?.diagnosis;
@@ -322,7 +364,7 @@ export class Call {
   }
 
   #stateAction() {
-    if (this.#retry) this.#room?.retryNow();
+    if (this.#retry || this.#connection?.step.state === "reconnecting") this.#room?.retryNow();
     else if (this.#trouble) this.#view.panel === "more" || this.#view.togglePanel("more");
     else if (this.#isSoundBlocked) this.#sound.resume();
     else if (this.#room?.publication("screen")) this.#toggleShare();
@@ -465,18 +507,9 @@ export class Call {
   async #toggleShare() {
     const room = this.#room;
     if (!room || !canShareScreen()) return;
-    const shared = room.publication("screen");
     try {
-      if (shared) {
-        await Promise.all([shared, room.publication("screen_audio")].map((publication) => {
-          publication?.track?.stop();
-          return publication?.unpublish();
-        }));
-      } else {
-        const { video, audio } = await openScreen();
-        video.addEventListener("ended", () => room.publication("screen")?.track === video && this.#toggleShare());
-        await Promise.all([room.publish(video, { source: "screen" }), audio && room.publish(audio, { source: "screen_audio" })]);
-      }
+      const { toggleShare } = await import("./share.js");
+      await toggleShare(room);
     } catch (error) {
       // Closing the browser's chooser is an answer, not a fault.
       if (/** @type {{name?: string}} */ (error)?.name !== "NotAllowedError") this.#view.toast(wordsFor(error));
@@ -514,39 +547,21 @@ export class Call {
   }
 
   async #showDevices() {
-    const { camera, microphone } = this.#local.tracks;
-    const settings = loadSettings();
-    const chosen = { camera: camera?.getSettings().deviceId ?? settings.camera, microphone: microphone?.getSettings().deviceId ?? settings.microphone, speaker: settings.speaker };
-    this.#view.more.setDevices(await listDevices(), chosen, async (kind, id) => {
-      if (kind === "speaker") {
-        saveSettings({ speaker: id });
-        this.#sound.setSink(id);
-        return;
-      }
-      const device = /** @type {Device} */ (kind);
-      await this.#local.choose(device, id);
-      this.#apply(device);
-    });
+    const { showDevices } = await import("./choose.js");
+    await showDevices(this.#local, this.#view.more, this.#sound, (device) => this.#apply(device));
     this.#takeFigures();
   }
 
   async #takeFigures() {
+    const { takeFigures } = await import("./figures.js");
     const room = this.#room;
-    const stats = await room?.stats().catch(() => null);
+    const stats = room && (await takeFigures(room, this.#shown, this.#quality, SELF));
     if (!room || !stats || this.#isOver) return;
-    for (const [slot, key] of this.#shown) {
-      const flow = key && stats.slots.find(({ mid }) => mid === slot.mid);
-      if (!key || !flow || slot.playing === null) continue;
-      const before = this.#quality.get(key)?.freezes;
-      this.#quality.set(key, { level: qualityOf(flow, before, stats.path.rttMs), freezes: flow.freezes });
-    }
-    const sent = stats.publications.find(({ source }) => source === "camera") ?? stats.publications[0];
-    if (sent) this.#quality.set(SELF, { level: qualityOf(sent, undefined, stats.path.rttMs), freezes: 0 });
     if (stats.path.protocol === "tcp" && !this.#isTcpTold) {
       this.#isTcpTold = true;
       this.#view.toast({ title: "This network blocks UDP; using TCP", text: "The call works, with a little more delay." });
     }
-    if (this.#view.panel === "more") this.#view.more.setFigures(figuresOf(stats, (number) => room.participant(number)?.name ?? null));
+    if (this.#view.panel === "more") this.#view.more.setFigures(stats.figures);
     this.#refresh();
   }
 
@@ -568,11 +583,11 @@ export class Call {
     const hasJoined = this.#room !== null;
     clearInterval(this.#statsTimer);
     clearInterval(this.#countdown);
+    clearInterval(this.#away);
     clearInterval(this.#troubleTimer);
     this.#unbindKeys();
     this.#local.removeEventListener("change", this.#localChanged);
     this.#local.removeEventListener("lost", this.#localLost);
-    removeEventListener("online", this.#online);
     removeEventListener("pagehide", this.#goodbye);
     this.#abort.abort(new DOMException("The call was left.", "AbortError"));
     for (const publication of this.#room?.publications ?? []) if (publication.source.startsWith("screen")) publication.track?.stop();

@@ -8,7 +8,7 @@ class InsecureContextError extends Error {
   }
 }
 
-function mediaDevices() {
+export function mediaDevices() {
   if (!globalThis.isSecureContext || !navigator.mediaDevices) throw new InsecureContextError();
   return navigator.mediaDevices;
 }
@@ -72,14 +72,6 @@ function microphoneConstraints({ deviceId }) {
 /** Whether this browser can share a screen. */
 export function canShareScreen() {
   return Boolean(globalThis.isSecureContext && navigator.mediaDevices && "getDisplayMedia" in navigator.mediaDevices);
-}
-
-/** @returns {Promise<{video: MediaStreamTrack, audio: MediaStreamTrack | null}>} */
-export async function openScreen() {
-  const stream = await mediaDevices().getDisplayMedia({ video: { frameRate: { ideal: 15, max: 30 } }, audio: true });
-  const [video] = stream.getVideoTracks();
-  video.contentHint = "detail";
-  return { video, audio: stream.getAudioTracks()[0] ?? null };
 }
 
 /**

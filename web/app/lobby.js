@@ -5,7 +5,7 @@ import { icon, logo, setIcon } from "./icons.js";
 import { hueOf, initials } from "./person.js";
 import { isRoomName, proposeRoomName, toRoomName } from "./room-name.js";
 import { loadSettings, saveSettings } from "./settings.js";
-import { devicePickers } from "./view/more.js";
+import { devicePickers } from "./view/device-pickers.js";
 import { deviceWords, wordsFor } from "./words.js";
 
 /** Codes that a token may help against. */

@@ -4,7 +4,6 @@
  * Links for automation: `/r/ROOM?name=Ada&join=1` joins at once; `video=0` and `audio=0` leave a device off, `video=360`
  * captures that many lines, `codec=vp9` publishes video in that codec alone. `window.patchbay.room` is the SDK's room.
  */
-import { after } from "./after.js";
 import { Lobby } from "./lobby.js";
 import { LocalMedia } from "./local.js";
 import { roomOfPath } from "./room-name.js";
@@ -54,12 +53,15 @@ async function before(error) {
 async function during() {
   document.title = `${entry.room} – Patchbay`;
   const { Call } = await callModule;
+  // It may not be had when the call ends.
+  const afterModule = import("./after.js");
   const call = new Call({
     entry, local, codec: query.get("codec") ?? undefined,
-    onEnd: ({ error, hasJoined }) => {
+    onEnd: async ({ error, hasJoined }) => {
       automation.room = null;
       if (error && !hasJoined) return void before(error);
       local.closeAll();
+      const { after } = await afterModule;
       const moment = after({ room: entry.room, error, onRejoin: async () => {
         await local.openAll();
         during();

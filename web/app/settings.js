@@ -3,11 +3,11 @@
 const KEY = "patchbay";
 
 /**
- * @typedef {{name: string, camera: string, microphone: string, speaker: string, wantsCamera: boolean, wantsMicrophone: boolean}} Settings
+ * @typedef {{name: string, camera: string, microphone: string, speaker: string, wantsCamera: boolean, wantsMicrophone: boolean, connection: string}} Settings
  */
 
 /** @type {Settings} */
-const DEFAULTS = { name: "", camera: "", microphone: "", speaker: "", wantsCamera: true, wantsMicrophone: true };
+const DEFAULTS = { name: "", camera: "", microphone: "", speaker: "", wantsCamera: true, wantsMicrophone: true, connection: "" };
 
 /** @returns {Settings} */
 export function loadSettings() {

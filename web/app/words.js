@@ -1,20 +1,40 @@
 /** What the page says when something is not as it should be: what happened, and what to do next. */
 
+export { connectionWords } from "../sdk/policy/words.js";
+
 /**
  * @typedef {{title: string, text: string}} Words
  */
 
+/** Where a WebSocket does not get through. @type {Words} */
+export const HTTP_WORDS = { title: "This network blocks WebSockets; using plain HTTP", text: "The call works as usual; words and changes take a little longer." };
+
+/** @type {Words} */
+const BUSY = { title: "The server is busy", text: "Wait a moment, then try again." };
+/** @type {Words} */
+const INVALID = { title: "This invitation does not hold", text: "The token could not be verified. Ask for a new one." };
+
 /** @type {Record<string, Words>} */
 const ROOM = {
   token_missing: { title: "This room needs an invitation", text: "Ask whoever runs it for a token, and paste it below." },
-  token_invalid: { title: "This invitation does not hold", text: "The token could not be verified. Ask for a new one." },
+  token_invalid: INVALID,
+  token_wrong_algorithm: INVALID,
+  token_unknown_key: INVALID,
   token_expired: { title: "This invitation has expired", text: "Ask for a new one." },
   token_not_yet_valid: { title: "It is too early", text: "This invitation becomes valid later. Try again then." },
+  token_revoked: { title: "This invitation was withdrawn", text: "Ask whoever runs the room." },
+  banned: { title: "You were removed from this room", text: "You may not come back. Ask whoever runs it." },
+  removed: { title: "You were asked to leave", text: "A moderator removed you from the room." },
+  denied: { title: "You were not let in", text: "A moderator did not admit you." },
+  room_locked: { title: "This room is locked", text: "Ask somebody inside to unlock it, then try again." },
+  room_closed: { title: "The room was closed", text: "A moderator ended the call for everybody." },
+  too_many: { title: "That is too many", text: "The server allows no more of these." },
+  draining: BUSY,
   wrong_room: { title: "This invitation is for another room", text: "Check the link that you were given." },
   not_allowed: { title: "You may not do this here", text: "Your invitation does not allow it." },
   room_full: { title: "This room is full", text: "Try again when somebody has left." },
   rate_limited: { title: "Too many tries", text: "Wait a moment, then try again." },
-  overloaded: { title: "The server is busy", text: "Wait a moment, then try again." },
+  overloaded: BUSY,
   no_node: { title: "No media server is running", text: "Signaling works, but no SFU node is there to carry audio and video. Whoever runs this server should start one." },
   unsupported_version: { title: "This page is out of date", text: "Reload it to get the version that the server speaks." },
   unsupported: { title: "This browser cannot make calls", text: "It has no WebRTC, or has it switched off. Try a current Firefox, Chrome, Edge or Safari." },

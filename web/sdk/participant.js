@@ -60,6 +60,14 @@ export class Participant {
   get handRaised() {
     return this.#entry.handRaised;
   }
+  /** The application's own texts by key. */
+  get attributes() {
+    return this.#entry.attributes;
+  }
+  /** Whether somebody is at the screen. */
+  get presence() {
+    return this.#entry.presence;
+  }
   /** Everything this participant publishes. */
   get tracks() {
     return this.#tracks;

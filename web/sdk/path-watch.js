@@ -23,7 +23,7 @@ const MEMORY = 10;
  * @property {() => RTCPeerConnectionState} state
  * @property {() => boolean} isPublishing
  * @property {() => number | undefined} rttMs of signaling
- * @property {(timeoutMs: number) => Promise<boolean>} ask signaling; false: it is out of reach, and the session over
+ * @property {(timeoutMs: number) => Promise<boolean>} ask signaling; false: it is out of reach now
  * @property {() => void} restart ICE
  * @property {() => void} giveUp
  * @property {() => void} changed whether the path is dead
@@ -90,6 +90,12 @@ export class PathWatch {
   restarted() {
     this.#restarts += 1;
     this.#restartedAt = this.#platform.now();
+  }
+
+  /** Signaling has answered, as when its session was resumed. */
+  answered() {
+    this.#answeredAt = this.#platform.now();
+    this.#decide();
   }
 
   /** @param {import("./platform.js").NetworkChange} change */
@@ -191,8 +197,8 @@ export class PathWatch {
     this.#isHinted = false;
     const isAnswered = await this.#host.ask(answerTimeout(this.#host.rttMs(), isSilent));
     this.#asking = false;
-    if (isAnswered) this.#answeredAt = this.#platform.now();
-    this.#decide();
+    // Without an answer the session is resumed, and that is one.
+    if (isAnswered) this.answered();
   }
 }
 

@@ -4,6 +4,7 @@
  * @typedef {object} Platform
  * @property {typeof RTCPeerConnection} RTCPeerConnection
  * @property {typeof WebSocket} WebSocket
+ * @property {typeof fetch} fetch
  * @property {typeof MediaStream} MediaStream
  * @property {(kind: "audio" | "video", direction: "send" | "receive") => readonly import("./policy/codec.js").Codec[]} codecs
  * @property {(callback: () => void, ms: number) => any} setTimeout
@@ -26,6 +27,7 @@ export function platformOf(overrides = {}) {
   const platform = {
     RTCPeerConnection: globalThis.RTCPeerConnection,
     WebSocket: globalThis.WebSocket,
+    fetch: (/** @type {[any, any?]} */ ...request) => globalThis.fetch(...request),
     MediaStream: globalThis.MediaStream,
     codecs: capabilities,
     setTimeout: (/** @type {() => void} */ callback, /** @type {number} */ ms) => globalThis.setTimeout(callback, ms),

@@ -79,6 +79,21 @@ export class Publication extends EventTarget {
     await this.#host.unpublish(this);
   }
 
+  /**
+   * Fits what is sent to who watches. For the room alone.
+   * @param {(height: number | undefined) => RTCRtpEncodingParameters} encodingFor
+   */
+  tune(encodingFor) {
+    const sender = this.transceiver?.sender;
+    if (this.source !== "camera" || !this.track || typeof sender?.getParameters !== "function") return;
+    const parameters = sender.getParameters();
+    const [encoding] = parameters.encodings ?? [];
+    const wanted = encodingFor(this.track.getSettings?.().height);
+    if (!encoding || (encoding.maxBitrate === wanted.maxBitrate && encoding.scaleResolutionDownBy === wanted.scaleResolutionDownBy)) return;
+    Object.assign(encoding, wanted);
+    sender.setParameters(parameters).catch(() => {});
+  }
+
   /** @param {boolean} muted */
   async #setMuted(muted) {
     this.#check();

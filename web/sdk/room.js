@@ -2,20 +2,20 @@
  * A room, as an application uses it: who is there, what is published, the slots in which others are shown, and one
  * state in a word. It survives its sessions: after a loss it rejoins by itself, with the same publications and slots.
  */
-import { webSocketUrl } from "./connection.js";
-import { PatchbayError, isTemporary } from "./errors.js";
-import { ChatEvent, ParticipantEvent, SpeakersEvent, StateChangeEvent, TrackEvent } from "./events.js";
-import { Participant } from "./participant.js";
-import { abortable, delay, platformOf } from "./platform.js";
-import { backoff } from "./policy/backoff.js";
+import { Chat } from "./chat.js";
+import { PatchbayError } from "./errors.js";
+import { ConnectionStateEvent, StateChangeEvent, roomEvent } from "./events.js";
+import { lazy } from "./lazy.js";
+import { Participants } from "./participants.js";
+import { abortable, platformOf } from "./platform.js";
 import { encodingFor } from "./policy/encoding.js";
-import { openTimeout, retryBounds } from "./policy/recovery.js";
-import { Publication } from "./publication.js";
-import { EMPTY_ROSTER, reduce, rosterOf } from "./roster.js";
-import { Session } from "./session.js";
-import { Slot } from "./slot.js";
-import { StatsSampler } from "./stats.js";
+import { connectionWords } from "./policy/words.js";
 import { kindOf } from "./protocol.js";
+import { Publication } from "./publication.js";
+import { reduce, rosterOf } from "./roster.js";
+import { Session } from "./session.js";
+import { Slots } from "./slots.js";
+import { httpUrl } from "./url.js";
 
 /**
  * @typedef {"connecting" | "connected" | "reconnecting" | "closed"} RoomState
@@ -29,6 +29,11 @@ import { kindOf } from "./protocol.js";
  * @property {{track: MediaStreamTrack | null, source: import("./protocol.js").Source, muted?: boolean, codec?: string}[]} [tracks] published with the join
  * @property {{audio?: number, video?: number}} [slots] how many are negotiated with the join; 4 and 9 unless told. Audio
  *   slot n follows the n-th loudest voice until it is told otherwise; video slots are empty.
+ * @property {boolean} [topics] whether topics, calls and files can be used: yes, unless told. A room without them loads less.
+ * @property {import("./signaling.js").ConnectionMemory} [memory] what connection worked last: read when one is made, written
+ *   when one works. Whoever keeps it between visits saves the next one a detour.
+ * @property {(event: ConnectionStateEvent) => void} [onConnectionState] hears `connectionstate` from the very first step
+ * @property {(position: number) => void} [onWaiting] the join waits for a moderator, at this place
  * @property {AbortSignal} [signal] ends the joining
  * @property {Partial<import("./platform.js").Platform>} [platform] stands in for the browser's own, in tests
  *
@@ -39,8 +44,6 @@ import { kindOf } from "./protocol.js";
  * @property {{cause: string, words: string, remedy: string} | null} diagnosis
  */
 
-/** How often a switch under way is looked for in the packets. */
-const WATCH_MS = 50;
 /** The default number of slots. */
 const SLOTS = { audio: 4, video: 9 };
 
@@ -53,32 +56,37 @@ export class Room extends EventTarget {
   #abort = new AbortController();
   /** @type {RoomState} */
   #state = "connecting";
-  #roster = EMPTY_ROSTER;
-  /** @type {Map<number, Participant>} */
-  #participants = new Map();
+  #participants = new Participants((event) => void this.dispatchEvent(event));
   /** @type {Publication[]} */
   #publications = [];
-  /** @type {Slot[]} */
-  #slots = [];
-  /** @type {Set<Slot>} */
-  #taken = new Set();
-  #watching = false;
+  #slots;
+  #chat;
+  /** @type {import("./rejoin.js").Rejoin | null} */
+  #rejoin = null;
   /** Whether there is no session to talk to. */
   #recovering = false;
-  /** Whether rejoining is under way, and the session it is to replace. */
-  #rejoining = false;
-  /** @type {Session | null} */
+  /** The session that is to be replaced. @type {Session | null} */
   #stale = null;
-  /** @type {PatchbayError | null} */
-  #lostAgain = null;
-  /** @type {(() => void) | null} */
-  #wake = null;
-  #isHandRaised = false;
-  #sampler = new StatsSampler();
+  /** What others were told of oneself, to be told again after a rejoin. @type {{hand_raised?: boolean, attributes?: Record<string, string>}} */
+  #told = {};
+  /** @type {import("./stats.js").StatsSampler | null} */
+  #sampler = null;
   /** Of the last join. @type {{session: string, secret: string} | null} */
   #ticket = null;
   /** @type {import("./protocol.js").Grants | null} */
   #grants = null;
+  /** @type {import("./protocol.js").RoomInfo | null} */
+  #info = null;
+  /** @type {readonly import("./protocol.js").WaitingParticipant[]} */
+  #waiting = [];
+  /** What came last of each request's kind, for whoever is loaded on demand. */
+  #messages = new EventTarget();
+  /** @type {import("./data/plane.js").DataPlane | null} */
+  #data = null;
+  /** What a moderator can do; fetched when it is first used. */
+  moderate = lazy(async () => new (await import("./moderation.js")).Moderation((request) => this.#request(request)));
+  /** What others are told of one's being there; fetched when it is first used. */
+  presence = lazy(async () => new (await import("./presence.js")).Presence((request) => this.#request(request)));
 
   /**
    * Joins a room, in one round trip.
@@ -89,7 +97,7 @@ export class Room extends EventTarget {
   static async join(url, options) {
     const room = new Room(url, options);
     try {
-      await room.#enter(options.signal);
+      await Promise.all([room.#enter(options.signal), room.#loadData()]);
     } catch (error) {
       room.#end(undefined);
       throw error;
@@ -105,47 +113,71 @@ export class Room extends EventTarget {
   constructor(url, options) {
     super();
     this.#url = url;
-    this.#options = { ...options };
+    this.#options = { memory: {}, ...options };
     this.#platform = platformOf(options.platform);
+    this.#slots = new Slots({
+      participants: this.#participants, platform: this.#platform, sync: () => this.#sync(),
+      session: () => (this.#recovering ? null : this.#session),
+    });
+    this.#chat = new Chat({
+      participants: this.#participants, random: this.#platform.random, tell: (event) => void this.dispatchEvent(event),
+      request: (request) => this.#request(request), whenJoined: () => this.#whenJoined(),
+    });
     for (const { track, source, muted = false, codec } of options.tracks ?? []) {
       this.#publications.push(new Publication(source, track, { muted, codec, host: this.#publicationHost }));
     }
     const { audio = SLOTS.audio, video = SLOTS.video } = options.slots ?? {};
-    for (let rank = 1; rank <= audio; rank += 1) this.#newSlot("audio").wanted = { speaker: rank };
-    for (let index = 0; index < video; index += 1) this.#newSlot("video");
+    for (let rank = 1; rank <= audio; rank += 1) this.#slots.add("audio").wanted = { speaker: rank };
+    for (let index = 0; index < video; index += 1) this.#slots.add("video");
   }
 
   /** The room's name. */
   get name() {
     return this.#options.room;
   }
-  /** One word for how it stands. */
+  /** One word for how it stands. It follows the media, which go on while signaling is away. */
   get state() {
     return this.#state;
   }
+  /** How signaling is connected, or was last: `websocket`, `sse` or `poll`. */
+  get connection() {
+    return this.#options.memory.connection ?? "websocket";
+  }
   /** The own entry, once joined. */
   get self() {
-    return this.#roster.self === null ? null : (this.#participants.get(this.#roster.self) ?? null);
+    return this.#participants.self;
   }
   /** Everybody else, in the order of their arrival. */
   get participants() {
-    return [...this.#participants.values()].filter((participant) => !participant.isSelf);
+    return this.#participants.others;
   }
   /** Who speaks now, loudest first. */
   get speakers() {
-    return this.#roster.speakers.flatMap((number) => this.#participants.get(number) ?? []);
+    return this.#participants.speakers;
   }
   /** What the own client publishes. @returns {readonly Publication[]} */
   get publications() {
     return this.#publications;
   }
-  /** All slots. @returns {readonly Slot[]} */
+  /** All slots. */
   get slots() {
-    return this.#slots;
+    return this.#slots.all;
   }
   /** What the own client may do, once joined. */
   get grants() {
     return this.#grants;
+  }
+  /** The room's metadata, attributes, lock and bounds, once joined. */
+  get info() {
+    return this.#info;
+  }
+  /** Who waits to be admitted, for moderators. */
+  get waiting() {
+    return this.#waiting;
+  }
+  /** The newest lines of the chat, oldest first. */
+  get chat() {
+    return this.#chat.lines;
   }
   /** How many offers the present session has made. */
   get offers() {
@@ -157,7 +189,7 @@ export class Room extends EventTarget {
    * @param {number | null} number
    */
   participant(number) {
-    return number === null ? null : (this.#participants.get(number) ?? null);
+    return this.#participants.byNumber(number);
   }
 
   /**
@@ -198,20 +230,30 @@ export class Room extends EventTarget {
 
   /** A free slot for video. When all that were negotiated are taken, one more offer adds it. */
   videoSlot() {
-    return this.#takeSlot("video");
+    this.#check();
+    return this.#slots.take("video");
   }
 
   /** A free slot for audio. The first four follow the loudest voices. */
   audioSlot() {
-    return this.#takeSlot("audio");
+    this.#check();
+    return this.#slots.take("audio");
   }
 
   /**
-   * Writes to everybody.
+   * Writes to everybody. Resolves when the server has it; it arrives once, whatever happens to the connection meanwhile.
    * @param {string} text plain text
    */
   async sendChat(text) {
-    await this.#request({ type: "chat", text });
+    await this.#chat.send(text);
+  }
+
+  /**
+   * Older lines of the chat.
+   * @param {{before?: number, limit?: number}} [options] `before`: the number of a line
+   */
+  async chatHistory(options = {}) {
+    return this.#chat.history(options);
   }
 
   /**
@@ -219,30 +261,88 @@ export class Room extends EventTarget {
    * @param {boolean} raised
    */
   async raiseHand(raised) {
-    this.#isHandRaised = raised;
+    this.#told.hand_raised = raised;
     await this.#request({ type: "update", hand_raised: raised });
     this.#updateSelf();
   }
 
   /**
    * Changes the own entry in the roster.
-   * @param {{name?: string, metadata?: unknown}} entry
+   * @param {{name?: string, metadata?: unknown, attributes?: Record<string, string | null>}} entry what is absent stays; an
+   *   attribute that is null goes
    */
-  async update({ name, metadata }) {
+  async update({ name, metadata, attributes }) {
     if (name !== undefined) this.#options.name = name;
     if (metadata !== undefined) this.#options.metadata = metadata;
-    await this.#request({ type: "update", name, metadata });
+    if (attributes) {
+      const kept = Object.entries({ ...this.#told.attributes, ...attributes }).filter(([, text]) => text !== null);
+      this.#told.attributes = /** @type {Record<string, string>} */ (Object.fromEntries(kept));
+    }
+    await this.#request({ type: "update", name, metadata, attributes });
     this.#updateSelf({ name, metadata });
+  }
+
+  /**
+   * Goes on with a newer token for the same room and identity.
+   * @param {string} token a JWT
+   */
+  async refreshToken(token) {
+    await this.#request({ type: "refresh", token });
+    this.#options.token = token;
+  }
+
+  /**
+   * A topic: small messages between all who open the same label. A second call gives the same topic; its options are those of
+   * the first.
+   * @param {string} label
+   * @param {import("./data/topic.js").TopicOptions} [options]
+   */
+  topic(label, options = {}) {
+    this.#check();
+    return this.#plane.topic(label, options);
+  }
+
+  /** The server's clock, measured while a topic is open. */
+  get clock() {
+    return this.#plane.clock;
+  }
+
+  /** Files and other large things, from one to another. The first use opens their topic. */
+  get files() {
+    return this.#plane.files;
+  }
+
+  /**
+   * Calls a method of another participant and waits for its answer.
+   * @param {number} to the participant's number
+   * @param {string} method
+   * @param {string} [payload] at most 15 KiB
+   * @param {{timeoutMs?: number, signal?: AbortSignal}} [options]
+   * @returns {Promise<string>}
+   */
+  async rpc(to, method, payload, options) {
+    return this.#plane.calls.call(to, method, payload, options);
+  }
+
+  /**
+   * Answers calls of a method from now on.
+   * @param {string} method
+   * @param {import("./data/rpc.js").Method | null} answer null: no longer
+   */
+  handleRpc(method, answer) {
+    this.#plane.calls.register(method, answer);
   }
 
   /** What flows, in figures: path, publications, slots. */
   async stats() {
     const session = this.#session;
     if (!session || session.mediaState === "closed") return null;
+    const { StatsSampler } = await import("./stats.js");
     const report = await session.peerConnection.getStats();
+    this.#sampler ??= new StatsSampler();
     return this.#sampler.sample(report, {
       publications: this.#publications,
-      slots: this.#slots,
+      slots: this.slots,
       signalingRttMs: session.signalingRttMs ?? null,
     });
   }
@@ -254,14 +354,15 @@ export class Room extends EventTarget {
   async timeline() {
     if (!this.#ticket) return null;
     const { session, secret } = this.#ticket;
-    const url = webSocketUrl(this.#url).replace(/^ws/, "http").replace(/[^/]*$/, `timelines/${session}`);
-    const response = await fetch(url, { headers: { authorization: `Bearer ${secret}` } }).catch(() => null);
+    const headers = { authorization: `Bearer ${secret}` };
+    const response = await this.#platform.fetch(httpUrl(this.#url, `timelines/${session}`), { headers }).catch(() => null);
     return response?.ok ? response.json() : null;
   }
 
   /** Tries at once, when a retry is being waited for: after the network came back, or because a person asked. */
   retryNow() {
-    this.#wake?.();
+    this.#rejoin?.now();
+    this.#session?.retryNow();
   }
 
   /** Looks for a new network path now, such as after a change of network. Media goes on meanwhile where it can. */
@@ -279,14 +380,6 @@ export class Room extends EventTarget {
     return this.close();
   }
 
-  /** @type {import("./slot.js").SlotHost} */
-  #slotHost = {
-    switchSource: (slot) => this.#switchSource(slot),
-    participant: (number) => this.participant(number),
-    release: (slot) => void this.#taken.delete(slot),
-    now: () => this.#platform.now(),
-  };
-
   /** @type {import("./publication.js").PublicationHost} */
   #publicationHost = {
     announceMute: async (publication) => {
@@ -302,54 +395,9 @@ export class Room extends EventTarget {
     },
   };
 
-  /** @param {import("./protocol.js").MediaKind} kind */
-  #newSlot(kind) {
-    const slot = new Slot(kind, new this.#platform.MediaStream(), this.#slotHost);
-    this.#slots.push(slot);
-    return slot;
-  }
-
-  /** @param {import("./protocol.js").MediaKind} kind */
-  #takeSlot(kind) {
-    this.#check();
-    let slot = this.#slots.find((candidate) => candidate.kind === kind && !this.#taken.has(candidate));
-    if (!slot) {
-      slot = this.#newSlot(kind);
-      // Slots asked for in one go share one offer.
-      queueMicrotask(() => this.#sync().catch(() => {}));
-    }
-    this.#taken.add(slot);
-    return slot;
-  }
-
   /** @returns {import("./session.js").Desired} */
   get #desired() {
-    return {
-      publications: this.#publications,
-      slots: this.#slots,
-      sourceOf: (slot) => this.#sourceOf(slot.wanted),
-    };
-  }
-
-  /**
-   * @param {import("./slot.js").Wanted} wanted
-   * @returns {import("./protocol.js").SlotSource | null}
-   */
-  #sourceOf(wanted) {
-    if (wanted === null || "speaker" in wanted) return wanted;
-    // Somebody who rejoins may be there twice for a moment: the newer entry holds.
-    const participant = [...this.#participants.values()].findLast(({ identity }) => identity === wanted.identity);
-    return participant ? { participant: participant.number, source: wanted.source } : null;
-  }
-
-  /** @param {Slot} slot */
-  async #switchSource(slot) {
-    const session = this.#session;
-    // Without a session, the next one takes what is wanted then.
-    if (!session || this.#recovering) return;
-    if (slot.mid === null) await this.#sync();
-    if (slot.mid === null || session !== this.#session) return;
-    await session.request({ type: "slot", mid: slot.mid, source: this.#sourceOf(slot.wanted) });
+    return { publications: this.#publications, slots: this.slots, sourceOf: (slot) => this.#slots.sourceOf(slot.wanted) };
   }
 
   async #sync() {
@@ -358,34 +406,64 @@ export class Room extends EventTarget {
     this.#updateSelf();
   }
 
+  get #plane() {
+    if (!this.#data) throw new PatchbayError("unsupported", "This room was joined without topics.");
+    return this.#data;
+  }
+
+  /** Fetched while the join is under way. */
+  async #loadData() {
+    if (this.#options.topics === false) return;
+    const { DataPlane } = await import("./data/plane.js");
+    const platform = this.#platform;
+    this.#data = new DataPlane({
+      now: () => platform.now(),
+      setTimeout: (callback, ms) => platform.setTimeout(callback, ms),
+      clearTimeout: (timer) => platform.clearTimeout(timer),
+      request: (request) => this.#request(request),
+      openChannel: (label, init) => (this.#recovering ? null : (this.#session?.openChannel(label, init) ?? null)),
+      hasMedia: () => this.#session?.mediaState === "connected",
+    });
+  }
+
   /**
    * Brings the own entry up to date: the server tells changes to everybody else only.
    * @param {{name?: string, metadata?: unknown}} [changes]
    */
   #updateSelf({ name, metadata } = {}) {
-    const self = this.#roster.self === null ? undefined : this.#roster.entries.get(this.#roster.self);
+    const { roster, self: shown } = this.#participants;
+    const self = shown && roster.entries.get(shown.number);
     if (!self) return;
     const tracks = this.#publications.flatMap(({ id, source, muted }) => (id === null ? [] : [{ id, source, kind: kindOf(source), muted }]));
-    const participant = { ...self, name: name ?? self.name, metadata: metadata ?? self.metadata, hand_raised: this.#isHandRaised, tracks };
-    const isSame = participant.name === self.name && participant.metadata === self.metadata && this.#isHandRaised === self.handRaised
-      && JSON.stringify(tracks) === JSON.stringify(self.tracks);
-    if (!isSame) {
-      const event = /** @type {const} */ ({ type: "participant_updated", participant });
-      this.#applyRoster(reduce(this.#roster, event), event);
-    }
+    const participant = {
+      ...self, name: name ?? self.name, metadata: metadata ?? self.metadata, tracks,
+      hand_raised: this.#told.hand_raised ?? self.handRaised, attributes: this.#told.attributes ?? self.attributes,
+    };
+    const isSame = participant.name === self.name && participant.metadata === self.metadata && participant.hand_raised === self.handRaised
+      && JSON.stringify([tracks, participant.attributes]) === JSON.stringify([self.tracks, self.attributes]);
+    if (!isSame) this.#reduce({ type: "participant_updated", participant });
   }
 
   /**
    * @param {import("./protocol.js").ClientRequest} request
+   * @returns {Promise<import("./protocol.js").Reply>}
    */
   async #request(request) {
     this.#check();
     if (!this.#session || this.#recovering) throw new PatchbayError("connection_lost", "There is no connection to the server right now.");
-    await this.#session.request(request);
+    return this.#session.request(request);
   }
 
   #check() {
     if (this.#state === "closed") throw new PatchbayError("closed", "The room was closed.");
+  }
+
+  /** Resolves when there is a session to talk to. @returns {Promise<void>} */
+  #whenJoined() {
+    return new Promise((resolve, reject) => {
+      this.#messages.addEventListener("joined", () => resolve(), { once: true });
+      this.#abort.signal.addEventListener("abort", () => reject(this.#abort.signal.reason), { once: true });
+    });
   }
 
   /**
@@ -394,201 +472,174 @@ export class Room extends EventTarget {
    * @param {number} [openTimeoutMs]
    */
   async #enter(signal, openTimeoutMs) {
-    const { room, token, name, identity, metadata } = this.#options;
+    const { room, token, name, identity, metadata, memory } = this.#options;
     const before = this.#session;
-    const session = new Session({ url: this.#url, token, openTimeoutMs, platform: this.#platform });
+    const session = new Session({ url: this.#url, token, memory, openTimeoutMs, hasData: this.#options.topics !== false, platform: this.#platform });
+    const isCurrent = () => this.#session === session;
+    session.addEventListener("step", (event) => {
+      const { step } = /** @type {import("./signaling.js").StepEvent} */ (event);
+      // While another session is being made, that is one of many steps.
+      if (isCurrent() ? !this.#recovering && step.state !== "closed" : !before && step.state !== "closed") this.#tellStep(step);
+    });
     session.addEventListener("message", (event) => {
-      const { message } = /** @type {Event & {message: import("./protocol.js").ServerMessage}} */ (event);
-      if (this.#session === session && !(message.type === "left" && session === this.#stale)) this.#receive(message);
+      const { message } = /** @type {import("./signaling.js").MessageEvent} */ (event);
+      if (message.type === "waiting") this.#options.onWaiting?.(message.position);
+      if (isCurrent() && !(message.type === "left" && session === this.#stale)) this.#receive(message);
+    });
+    session.addEventListener("snapshot", (event) => {
+      if (isCurrent()) this.#takeSnapshot(/** @type {Event & {snapshot: import("./protocol.js").Snapshot}} */ (event).snapshot);
     });
     session.addEventListener("mediastate", () => {
-      if (this.#session === session) this.#mediaStateChanged(session);
+      if (isCurrent()) this.#mediaStateChanged(session);
     });
     session.addEventListener("lost", (event) => {
-      if (this.#session === session && session !== this.#stale) this.#recover(/** @type {import("./session.js").LostEvent} */ (event).error);
+      if (isCurrent() && session !== this.#stale) this.#lose(/** @type {import("./session.js").LostEvent} */ (event).error);
     });
     await session.join({ room, name, identity, metadata }, this.#desired, (joined) => {
       this.#session = session;
       this.#ticket = { session: joined.session, secret: joined.secret };
       this.#recovering = false;
       before?.close();
-      this.#grants = joined.grants;
       this.#options.identity = joined.participant.identity;
-      this.#applyRoster(rosterOf(joined));
+      this.#take(joined, !before);
     }, signal);
-    if (this.#session !== session) return;
+    if (!isCurrent()) return;
+    if (before) this.#tellStep({ state: "connected", transport: this.connection });
+    this.#messages.dispatchEvent(new Event("joined"));
+    // It may not be had when it is needed.
+    import("./rejoin.js").catch(() => {});
+    this.#data?.restart();
+    this.#mediaStateChanged(session);
     this.#tune();
     // What was asked for by identity can be named only now.
-    for (const slot of this.#slots) if (slot.wanted && !("speaker" in slot.wanted)) this.#switchSource(slot).catch(() => {});
-    if (this.#isHandRaised) this.#request({ type: "update", hand_raised: true }).catch(() => {});
+    this.#slots.point();
+    if (Object.keys(this.#told).length > 0) this.#request({ type: "update", ...this.#told }).catch(() => {});
     this.#updateSelf();
     // What was added while the offer was on its way.
+    this.#sync().catch(() => {});
+  }
+
+  /**
+   * @param {import("./protocol.js").Snapshot} joined
+   * @param {boolean} isFirst
+   */
+  #take(joined, isFirst) {
+    this.#grants = joined.grants;
+    this.#info = joined.room_info ?? null;
+    this.#waiting = joined.waiting ?? [];
+    const roster = rosterOf(joined);
+    const { speakers } = this.#participants.roster;
+    this.#participants.apply({ ...roster, speakers: speakers.filter((number) => roster.entries.has(number)) });
+    this.#chat.takeHistory(joined.chat ?? [], isFirst);
+  }
+
+  /**
+   * The room as it is after a restart of the server: what changed is told, and media is left alone.
+   * @param {import("./protocol.js").Snapshot} snapshot
+   */
+  #takeSnapshot(snapshot) {
+    this.#take(snapshot, false);
+    this.#slots.forgetTheGone();
+    this.#data?.forgetFallbacks();
+    this.#tune();
+    this.dispatchEvent(roomEvent("roomupdated", { info: this.#info }));
+    // What the server does not know of any more.
     this.#sync().catch(() => {});
   }
 
   /** @param {Session} session */
   #mediaStateChanged(session) {
     if (this.#recovering) return;
-    if (session.mediaState === "connected") this.#setState("connected");
+    this.#data?.changeMedia();
+    // Topics find a way without media, too.
+    if (session.mediaState === "connected" || session.isDataOnly) this.#setState("connected");
     else if (session.mediaState !== "connecting" && this.#state === "connected") {
       this.#setState("reconnecting", { error: new PatchbayError("media_failed", "The media path was interrupted.") });
     }
   }
 
-  /**
-   * Rejoins until it works, makes no sense, or the room is closed.
-   * @param {PatchbayError} cause
-   */
-  async #recover(cause) {
+  /** @param {PatchbayError} cause */
+  async #lose(cause) {
     if (this.#state === "closed") return;
-    if (!isTemporary(cause)) return this.#end(cause);
-    this.#lostAgain = cause;
-    if (this.#rejoining) return;
-    this.#rejoining = true;
-    for (let attempt = 0; this.#lostAgain && !this.#abort.signal.aborted; attempt += 1) {
-      /** @type {PatchbayError} */
-      const error = this.#lostAgain;
-      this.#recovering = true;
-      this.#stale = this.#session;
-      const retryInMs = backoff(attempt, { random: this.#platform.random, retryAfterMs: error.retryAfterMs, ...retryBounds(error.code) });
-      this.#setState("reconnecting", { error, retryInMs, attempt });
-      try {
-        await this.#pause(retryInMs);
-        this.#setState("reconnecting", { error, attempt });
-        this.#lostAgain = null;
-        await this.#enter(this.#abort.signal, openTimeout(attempt));
-      } catch (reason) {
-        this.#lostAgain = reason instanceof PatchbayError ? reason : new PatchbayError("connection_failed", String(reason), { cause: reason });
-        if (!isTemporary(this.#lostAgain)) return this.#end(this.#lostAgain);
-      }
+    this.#stale = this.#session;
+    try {
+      const { Rejoin } = await import("./rejoin.js");
+      // It may have been closed meanwhile.
+      if (this.#abort.signal.aborted) return;
+      this.#rejoin ??= new Rejoin({
+        platform: this.#platform, signal: this.#abort.signal,
+        enter: (openTimeoutMs) => this.#enter(this.#abort.signal, openTimeoutMs),
+        tell: (details) => {
+          this.#recovering = true;
+          this.#stale = this.#session;
+          this.#setState("reconnecting", details);
+          this.#tellStep({ state: "reconnecting", transport: this.connection, ...details });
+        },
+        done: () => {
+          if (this.#session) this.#mediaStateChanged(this.#session);
+        },
+        giveUp: (error) => this.#end(error),
+      });
+      await this.#rejoin.begin(cause);
+    } catch {
+      this.#end(cause);
     }
-    this.#rejoining = false;
-    if (this.#session) this.#mediaStateChanged(this.#session);
-  }
-
-  /** @param {number} ms */
-  async #pause(ms) {
-    const woken = new Promise((resolve) => (this.#wake = () => resolve(undefined)));
-    const unsubscribe = this.#platform.watchNetwork((change) => change === "moved" && this.#wake?.());
-    await Promise.race([delay(this.#platform, ms, this.#abort.signal), woken]).finally(unsubscribe);
-    this.#wake = null;
   }
 
   /** @param {import("./protocol.js").ServerMessage} message */
   #receive(message) {
+    if (this.#data?.handle(message)) return;
     switch (message.type) {
-      case "slot": {
-        const slot = this.#slots.find(({ mid }) => mid === message.mid);
-        slot?.applyState(message);
-        this.#watchSlots();
-        return;
-      }
-      case "chat": {
-        const participant = this.participant(message.participant);
-        this.dispatchEvent(new ChatEvent({ participant, name: message.name, text: message.text, sentAt: new Date(message.sent_at_ms) }));
-        return;
-      }
+      case "slot":
+        return this.#slots.receive(message);
+      case "chat":
+        return this.#chat.take(message);
       case "left":
-        this.#recover(new PatchbayError(message.reason === "replaced" ? "replaced" : "connection_lost", LEFT[message.reason] ?? "The server ended the stay."));
-        return;
+        return this.#lose(new PatchbayError(LEFT_CODES[message.reason] ?? "connection_lost", LEFT[message.reason] ?? "The server ended the stay."));
+      case "room_updated":
+        this.#info = message.room;
+        return void this.dispatchEvent(roomEvent("roomupdated", { info: this.#info }));
+      case "grants_changed":
+        this.#grants = message.grants;
+        return void this.dispatchEvent(roomEvent("grantschanged", { grants: this.#grants }));
+      case "token_expiring":
+        return void this.dispatchEvent(roomEvent("tokenexpiring", { expiresAt: new Date(message.expires_at_ms) }));
+      case "participant_waiting":
+      case "participant_waiting_ended":
+        this.#waiting = this.#waiting.filter(({ participant }) => participant !== message.participant);
+        if (message.type === "participant_waiting") this.#waiting = [...this.#waiting, message];
+        return void this.dispatchEvent(roomEvent("waitingchanged", { waiting: this.#waiting }));
       default:
-        this.#applyRoster(reduce(this.#roster, message), message);
-        if (message.type === "participant_joined") this.#pointSlotsTo(message.participant.identity);
+        this.#reduce(message);
     }
+    if (message.type === "participant_joined") this.#slots.point(message.participant.identity);
+    if (message.type === "presence") {
+      const participant = this.participant(message.participant);
+      this.dispatchEvent(roomEvent("presence", { participant, state: message.state, typing: message.typing }));
+    }
+    // For what is loaded on demand.
+    this.#messages.dispatchEvent(Object.assign(new Event(message.type), { message }));
   }
 
-  /**
-   * Whoever rejoins has a new number: slots that show them are told.
-   * @param {string} identity
-   */
-  #pointSlotsTo(identity) {
-    for (const slot of this.#slots) {
-      if (slot.wanted && "identity" in slot.wanted && slot.wanted.identity === identity) this.#switchSource(slot).catch(() => {});
-    }
-  }
-
-  /**
-   * Takes over a roster and tells what changed in it.
-   * @param {import("./roster.js").Roster} roster
-   * @param {import("./protocol.js").ServerEvent} [event] what changed it; without one everything may have
-   */
-  #applyRoster(roster, event) {
-    const before = this.#roster;
-    if (roster === before) return;
-    this.#roster = roster;
-    const known = new Map([...this.#participants.values()].map((participant) => [participant.identity, participant]));
-    const previous = this.#participants;
-    /** @type {Participant[]} */
-    const joined = [];
-    this.#participants = new Map();
-    for (const [number, entry] of roster.entries) {
-      const isSelf = number === roster.self;
-      let participant = known.get(entry.identity);
-      if (participant && participant.isSelf === isSelf) {
-        known.delete(entry.identity);
-      } else {
-        participant = new Participant(entry, isSelf);
-        joined.push(participant);
-      }
-      const tracks = participant.tracks;
-      participant.update(entry);
-      this.#participants.set(number, participant);
-      if (previous.has(number)) this.#tellTracks(tracks, participant);
-    }
-    for (const participant of known.values()) {
-      this.dispatchEvent(new ParticipantEvent("participantleft", participant, event?.type === "participant_left" ? event.reason : "left"));
-    }
-    for (const participant of joined) if (!participant.isSelf) this.dispatchEvent(new ParticipantEvent("participantjoined", participant));
-    if (event?.type === "participant_updated" || !event) {
-      for (const participant of this.#participants.values()) {
-        if (!joined.includes(participant) && (!event || participant.number === event.participant.number)) {
-          this.dispatchEvent(new ParticipantEvent("participantupdated", participant));
-        }
-      }
-    }
-    if (roster.speakers !== before.speakers) this.dispatchEvent(new SpeakersEvent(this.speakers));
-    if (roster.entries.size !== before.entries.size) this.#tune();
-  }
-
-  /**
-   * @param {readonly import("./participant.js").RemoteTrack[]} before
-   * @param {Participant} participant
-   */
-  #tellTracks(before, participant) {
-    if (before === participant.tracks) return;
-    for (const track of before) {
-      if (!participant.tracks.some(({ id }) => id === track.id)) this.dispatchEvent(new TrackEvent("trackunpublished", track));
-    }
-    for (const track of participant.tracks) {
-      const old = before.find(({ id }) => id === track.id);
-      if (!old) this.dispatchEvent(new TrackEvent("trackpublished", track));
-      else if (old.muted !== track.muted) this.dispatchEvent(new TrackEvent("trackmuted", track));
-    }
-  }
-
-  /** Looks for switches under way until all have come through. */
-  #watchSlots() {
-    if (this.#watching) return;
-    this.#watching = true;
-    const look = () => {
-      this.#watching = this.#state !== "closed" && this.#slots.filter((slot) => slot.watch()).length > 0;
-      if (this.#watching) this.#platform.setTimeout(look, WATCH_MS);
-    };
-    look();
+  /** @param {import("./protocol.js").ServerEvent} event */
+  #reduce(event) {
+    const { size } = this.#participants;
+    this.#participants.apply(reduce(this.#participants.roster, event), event);
+    if (size !== this.#participants.size) this.#tune();
   }
 
   /** Fits what is sent to how many watch. */
   #tune() {
-    for (const { source, track, transceiver } of this.#publications) {
-      const sender = transceiver?.sender;
-      if (source !== "camera" || !track || typeof sender?.getParameters !== "function") continue;
-      const parameters = sender.getParameters();
-      const [encoding] = parameters.encodings ?? [];
-      const wanted = encodingFor(source, { others: this.#participants.size - 1, height: track.getSettings?.().height });
-      if (!encoding || (encoding.maxBitrate === wanted.maxBitrate && encoding.scaleResolutionDownBy === wanted.scaleResolutionDownBy)) continue;
-      Object.assign(encoding, wanted);
-      sender.setParameters(parameters).catch(() => {});
-    }
+    for (const publication of this.#publications) publication.tune((height) => encodingFor(publication.source, { others: this.#participants.size - 1, height }));
+  }
+
+  /** @param {import("./signaling.js").ConnectionStep} step */
+  #tellStep(step) {
+    if (this.#state === "closed") return;
+    const words = connectionWords({ ...step, isMediaFlowing: this.#session?.mediaState === "connected" });
+    const event = new ConnectionStateEvent(step, words);
+    this.#options.onConnectionState?.(event);
+    this.dispatchEvent(event);
   }
 
   /**
@@ -604,12 +655,26 @@ export class Room extends EventTarget {
   /** @param {PatchbayError | undefined} error why, unless it was asked for */
   #end(error) {
     if (this.#state === "closed") return;
+    this.#tellStep({ state: "closed", transport: this.connection, error });
     this.#setState("closed", { error });
-    this.#abort.abort(new PatchbayError("closed", "The room was closed."));
+    const closed = new PatchbayError("closed", "The room was closed.");
+    this.#abort.abort(closed);
     this.#session?.close();
-    for (const slot of this.#slots) slot.end(new PatchbayError("closed", "The room was closed."));
+    this.#slots.end(closed);
+    this.#data?.close();
   }
 }
+
+/** @type {Partial<Record<import("./protocol.js").LeaveReason, string>>} */
+const LEFT_CODES = {
+  replaced: "replaced",
+  removed: "removed",
+  banned: "banned",
+  denied: "denied",
+  token_expired: "token_expired",
+  revoked: "token_revoked",
+  room_closed: "room_closed",
+};
 
 /** @type {Partial<Record<import("./protocol.js").LeaveReason, string>>} */
 const LEFT = {
@@ -617,4 +682,9 @@ const LEFT = {
   transport_lost: "The server received nothing from this browser for too long.",
   node_lost: "The media server went away.",
   shutdown: "The server is shutting down.",
+  removed: "You were asked to leave.",
+  banned: "You may not come back.",
+  token_expired: "The invitation has expired.",
+  revoked: "The invitation was withdrawn.",
+  room_closed: "The room was closed.",
 };

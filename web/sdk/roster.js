@@ -4,7 +4,7 @@
 
 /**
  * @typedef {Readonly<{number: number, identity: string, name: string, metadata: unknown, handRaised: boolean,
- *   tracks: readonly Readonly<import("./protocol.js").TrackEntry>[]}>} RosterEntry
+ *   attributes: Readonly<Record<string, string>>, presence: import("./protocol.js").PresenceState, tracks: readonly Readonly<import("./protocol.js").TrackEntry>[]}>} RosterEntry
  * @typedef {Readonly<{self: number | null, entries: ReadonlyMap<number, RosterEntry>, speakers: readonly number[]}>} Roster
  */
 
@@ -50,6 +50,10 @@ export function reduce(roster, event) {
       return withTracks(roster, event.participant, (tracks) =>
         tracks.map((track) => (track.id === event.track ? { ...track, muted: event.muted } : track)),
       );
+    case "presence": {
+      const entry = roster.entries.get(event.participant);
+      return entry && entry.presence !== event.state ? withEntry(roster, { ...entry, presence: event.state }) : roster;
+    }
     case "speakers":
       return { ...roster, speakers: event.speakers };
     default:
@@ -68,6 +72,8 @@ function entryOf(entry) {
     name: entry.name,
     metadata: entry.metadata ?? null,
     handRaised: entry.hand_raised ?? false,
+    attributes: entry.attributes ?? {},
+    presence: entry.presence ?? "active",
     tracks: entry.tracks ?? [],
   };
 }

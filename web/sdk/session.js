@@ -1,16 +1,14 @@
 /**
- * One stay in a room: a connection, a transport, and which sections of it carry which publications and slots. A rejoin
+ * One stay in a room: signaling, a transport, and which sections of it carry which publications and slots. A rejoin
  * makes a new one and lets the old one go. It says `lost` once when it cannot go on by itself.
  */
-import { Connection } from "./connection.js";
 import { PatchbayError } from "./errors.js";
-import { PathWatch } from "./path-watch.js";
-import { PROTOCOL_VERSION, kindOf } from "./protocol.js";
+import { kindOf } from "./protocol.js";
+import { Signaling } from "./signaling.js";
 import { Transport } from "./transport.js";
 import { abortable } from "./platform.js";
 import { encodingFor } from "./policy/encoding.js";
 
-const CLIENT = "patchbay-sdk/0.1.0";
 /** How long media may take to flow after a join. */
 const CONNECT_TIMEOUT_MS = 12_000;
 
@@ -37,7 +35,7 @@ export class LostEvent extends Event {
 
 export class Session extends EventTarget {
   #platform;
-  #connection;
+  #signaling;
   #transport;
   /** @type {Map<import("./publication.js").Publication, RTCRtpTransceiver>} */
   #publications = new Map();
@@ -48,22 +46,31 @@ export class Session extends EventTarget {
   /** An offer failed, so the server does not know what the sections are for by now. */
   #isOwing = false;
   #ended = false;
+  #hasJoined = false;
   /** ICE restarts before media has flowed. */
   #firstTries = 0;
-  /** Once media has flowed. @type {PathWatch | null} */
+  #hasFlowed = false;
+  /** Soon after media has flowed. @type {import("./path-watch.js").PathWatch | null} */
   #path = null;
   /** @type {any} */
   #timer;
 
-  /** @param {{url: string | URL, token?: string, openTimeoutMs?: number, platform: import("./platform.js").Platform}} options */
-  constructor({ url, token, openTimeoutMs, platform }) {
+  /**
+   * @param {{url: string | URL, token?: string, memory?: import("./signaling.js").ConnectionMemory, openTimeoutMs?: number,
+   *   hasData?: boolean, platform: import("./platform.js").Platform}} options
+   */
+  constructor({ url, platform, hasData = false, ...options }) {
     super();
     this.#platform = platform;
-    this.#connection = new Connection(url, { token, openTimeoutMs, platform });
+    this.#signaling = new Signaling(url, { ...options, platform });
+    this.#signaling.addEventListener("step", (event) => {
+      const { step } = /** @type {import("./signaling.js").StepEvent} */ (event);
+      if (!this.#ended) this.dispatchEvent(Object.assign(new Event("step"), { step }));
+    });
     try {
-      this.#transport = new Transport(platform);
+      this.#transport = new Transport(platform, { hasData });
     } catch (cause) {
-      this.#connection.close();
+      this.#signaling.close();
       throw new PatchbayError("unsupported", "This browser could not start WebRTC.", { cause });
     }
   }
@@ -81,9 +88,17 @@ export class Session extends EventTarget {
     const state = this.#transport.state;
     return state === "connected" && this.#path?.isDead ? "disconnected" : state;
   }
+  /** Whether there is a connection to signaling now. */
+  get isConnected() {
+    return this.#signaling.isOpen;
+  }
+  /** Whether nothing but topics is wanted of it: they can do without a path for media. */
+  get isDataOnly() {
+    return this.#publications.size + this.#slots.size === 0 && this.#transport.hasData;
+  }
   /** Milliseconds to signaling and back. */
   get signalingRttMs() {
-    return this.#connection.rttMs;
+    return this.#signaling.rttMs;
   }
 
   /**
@@ -98,12 +113,9 @@ export class Session extends EventTarget {
     signal?.addEventListener("abort", abort, { once: true });
     try {
       await abortable(this.#negotiate(desired, async (offer) => {
-        await this.#connection.ready;
-        const hello = this.#connection.request({ type: "hello", version: PROTOCOL_VERSION, client: CLIENT });
-        const join = this.#connection.request({ type: "join", ...request, offer });
-        const [welcome, joined] = /** @type {[import("./protocol.js").Welcome, import("./protocol.js").Joined]} */ (await Promise.all([hello, join]));
-        this.#connection.setHeartbeat(welcome.heartbeat_ms);
         this.#listen();
+        const joined = /** @type {import("./protocol.js").Joined} */ (await this.#signaling.request({ type: "join", ...request, offer }));
+        this.#hasJoined = true;
         onJoined(joined);
         if (!joined.answer) throw new PatchbayError("media_failed", "The server let us in but gave no answer for media.");
         return { answer: joined.answer, iceServers: joined.ice_servers };
@@ -123,7 +135,7 @@ export class Session extends EventTarget {
    */
   async sync(desired) {
     await this.#negotiate(desired, async (offer) => {
-      const answer = /** @type {import("./protocol.js").Answer} */ (/** @type {unknown} */ (await this.#connection.request({ type: "offer", ...offer })));
+      const answer = /** @type {import("./protocol.js").Answer} */ (/** @type {unknown} */ (await this.#signaling.request({ type: "offer", ...offer })));
       return { answer };
     });
   }
@@ -133,7 +145,16 @@ export class Session extends EventTarget {
    * @returns {Promise<import("./protocol.js").Reply>}
    */
   request(request) {
-    return this.#connection.request(request);
+    return this.#signaling.request(request);
+  }
+
+  /**
+   * A data channel on this session's transport; null if it was made without.
+   * @param {string} label
+   * @param {RTCDataChannelInit} init
+   */
+  openChannel(label, init) {
+    return this.#ended ? null : this.#transport.openChannel(label, init);
   }
 
   /** Ends it: leaves the room if there is still a way to say so. */
@@ -142,28 +163,50 @@ export class Session extends EventTarget {
     this.#ended = true;
     this.#platform.clearTimeout(this.#timer);
     this.#path?.stop();
-    if (this.#connection.isOpen) this.#connection.request({ type: "leave" }).catch(() => {});
-    this.#connection.close();
+    this.#signaling.close();
     this.#transport.close();
   }
 
   #listen() {
-    this.#connection.addEventListener("close", (event) => {
-      this.#lose(/** @type {import("./connection.js").ConnectionCloseEvent} */ (event).error);
+    this.#signaling.addEventListener("close", (event) => {
+      // A join that can't be made says so itself.
+      if (this.#hasJoined) this.#lose(/** @type {import("./signaling.js").SignalingCloseEvent} */ (event).error);
     });
-    this.#connection.addEventListener("message", (event) => {
-      const { message } = /** @type {import("./connection.js").MessageEvent} */ (event);
+    this.#signaling.addEventListener("message", (event) => {
+      const { message } = /** @type {import("./signaling.js").MessageEvent} */ (event);
       this.#receive(message);
+    });
+    this.#signaling.addEventListener("resumed", (event) => {
+      const { snapshot } = /** @type {import("./signaling.js").ResumedEvent} */ (event);
+      if (this.#ended || !this.#hasJoined) return;
+      if (snapshot) this.#takeSnapshot(snapshot);
+      this.#path?.answered();
     });
     this.#transport.addEventListener("candidate", (event) => {
       const { candidate } = /** @type {import("./transport.js").CandidateEvent} */ (event);
-      this.#connection.request({ type: "candidate", ...candidate }).catch(() => {});
+      this.#signaling.request({ type: "candidate", ...candidate }).catch(() => {});
     });
     this.#transport.addEventListener("trouble", (event) => {
       const { kind, detail } = /** @type {import("./transport.js").TroubleEvent} */ (event);
-      this.#connection.request({ type: "trouble", kind, detail }).catch(() => {});
+      this.#signaling.request({ type: "trouble", kind, detail }).catch(() => {});
     });
     this.#transport.addEventListener("statechange", () => this.#mediaStateChanged());
+  }
+
+  /**
+   * The room as it is after a restart of the server. Media went on meanwhile, and goes on.
+   * @param {import("./protocol.js").Snapshot} snapshot
+   */
+  #takeSnapshot(snapshot) {
+    if (snapshot.ice_servers.length > 0) this.#transport.useIceServers(snapshot.ice_servers);
+    const known = new Map((snapshot.participant.tracks ?? []).map((track) => [track.id, track]));
+    for (const { id, muted } of this.#publications.keys()) {
+      const track = id === null ? undefined : known.get(id);
+      // What the server forgot goes into another offer.
+      if (!track) this.#isOwing = true;
+      else if (track.muted !== muted) this.#signaling.request({ type: "mute", track: track.id, muted }).catch(() => {});
+    }
+    this.dispatchEvent(Object.assign(new Event("snapshot"), { snapshot }));
   }
 
   /** @param {import("./protocol.js").ServerMessage} message */
@@ -180,8 +223,9 @@ export class Session extends EventTarget {
     if (this.#ended) return;
     if (state === "connected") {
       this.#platform.clearTimeout(this.#timer);
-      this.#path ??= this.#watchPath();
-    } else if (state === "failed" && !this.#path) {
+      if (!this.#hasFlowed) this.#watchPath();
+      this.#hasFlowed = true;
+    } else if (state === "failed" && !this.#hasFlowed) {
       this.#retryFirstPath();
     }
     this.#path?.stateChanged();
@@ -198,17 +242,26 @@ export class Session extends EventTarget {
     }, FIRST_RETRY_MS * 2 ** this.#firstTries++);
   }
 
-  #watchPath() {
-    return new PathWatch(this.#platform, {
+  /** Fetched behind the first media, as nothing goes wrong with a path before there is one. */
+  async #watchPath() {
+    const { PathWatch } = await import("./path-watch.js");
+    if (this.#ended) return;
+    this.#path = new PathWatch(this.#platform, {
       stats: () => this.#transport.connection.getStats(),
       state: () => this.#transport.state,
       isPublishing: () => [...this.#publications.keys()].some(({ track, muted }) => track !== null && !muted),
-      rttMs: () => this.#connection.rttMs,
-      ask: (timeoutMs) => this.#connection.probe(timeoutMs),
+      rttMs: () => this.#signaling.rttMs,
+      ask: (timeoutMs) => this.#signaling.probe(timeoutMs),
       restart: () => this.#restartIce(),
       giveUp: () => this.#lose(noPath()),
       changed: () => this.dispatchEvent(new Event("mediastate")),
     });
+    this.#path.stateChanged();
+  }
+
+  /** Tries to reach signaling at once. */
+  retryNow() {
+    this.#signaling.retryNow();
   }
 
   /** Looks for a new path between browser and server, while the old one goes on. */
@@ -219,7 +272,7 @@ export class Session extends EventTarget {
 
   #restartIce() {
     this.#transport.connection.restartIce();
-    this.#exchangeNow((offer) => this.#connection.request({ type: "offer", ...offer })).catch((error) => {
+    this.#exchangeNow((offer) => this.#signaling.request({ type: "offer", ...offer })).catch((error) => {
       // The next restart is not far.
       if (error instanceof PatchbayError && PATIENT.has(error.code)) return;
       this.#lose(noPath());
@@ -228,7 +281,7 @@ export class Session extends EventTarget {
 
   /** @param {PatchbayError} error */
   #lose(error) {
-    if (this.#ended) return;
+    if (this.#ended || (error.code === "media_failed" && this.isDataOnly)) return;
     this.#path?.stop();
     this.dispatchEvent(new LostEvent(error));
   }
@@ -297,7 +350,7 @@ export class Session extends EventTarget {
     for (const [publication, transceiver] of this.#publications) {
       const { id, track, muted } = publication;
       if (id !== null && told.some((entry) => entry.mid === publication.mid && entry.muted !== muted)) {
-        this.#connection.request({ type: "mute", track: id, muted }).catch(() => {});
+        this.#signaling.request({ type: "mute", track: id, muted }).catch(() => {});
       }
       if (transceiver.sender.track !== track) transceiver.sender.replaceTrack(track).catch(() => {});
     }

@@ -46,12 +46,18 @@ export class Transport extends EventTarget {
   /** How many offers were made. */
   offers = 0;
 
-  /** @param {import("./platform.js").Platform} platform */
-  constructor(platform) {
+  /**
+   * @param {import("./platform.js").Platform} platform
+   * @param {{hasData?: boolean}} [options] `hasData`: the first offer makes room for data channels
+   */
+  constructor(platform, { hasData = false } = {}) {
     super();
+    this.hasData = hasData;
     this.#platform = platform;
     /** The browser's object. */
     this.connection = new platform.RTCPeerConnection({ bundlePolicy: "max-bundle", rtcpMuxPolicy: "require" });
+    // A section for data comes with a channel only. This one says nothing: it is negotiated out of band, with nobody.
+    if (hasData) this.connection.createDataChannel("", { negotiated: true, id: 0 });
     this.connection.onconnectionstatechange = () => this.dispatchEvent(new TransportStateEvent(this.connection.connectionState));
     this.connection.onicecandidate = ({ candidate }) => {
       this.dispatchEvent(new CandidateEvent({ candidate: candidate?.candidate ?? "", mid: candidate?.sdpMid ?? undefined }));
@@ -139,6 +145,15 @@ export class Transport extends EventTarget {
     } catch {
       // A candidate of a generation that an ICE restart has ended: of no use, and of no harm.
     }
+  }
+
+  /**
+   * A data channel; null where the transport was made without room for one.
+   * @param {string} label
+   * @param {RTCDataChannelInit} init
+   */
+  openChannel(label, init) {
+    return this.hasData && !this.#closed ? this.connection.createDataChannel(label, init) : null;
   }
 
   close() {

@@ -3,6 +3,16 @@
  * which order is kept in `log`; time stands still until a test moves it.
  */
 
+// What the SDK fetches behind a join is here at once.
+import "../sdk/connection/poll.js";
+import "../sdk/connection/sse.js";
+import "../sdk/keeper.js";
+import "../sdk/moderation.js";
+import "../sdk/path-watch.js";
+import "../sdk/presence.js";
+import "../sdk/rejoin.js";
+import "../sdk/stats.js";
+
 export class FakeTrack extends EventTarget {
   constructor(kind) {
     super();
@@ -48,13 +58,17 @@ class FakeSender {
 }
 
 export function fakePlatform({ random = () => 0.5 } = {}) {
-  const world = { log: [], connections: [], sockets: [], now: 0, timers: [], server: () => {}, iceServers: null, stats: () => new Map(), tellNetwork: new Set() };
+  const world = {
+    sessions: new Map(), sessionCount: 0, https: [], fetched: [], refuse: false, blocked: false, buffered: false, httpDown: false, mute: false,
+    log: [], connections: [], sockets: [], now: 0, timers: [], server: () => {}, iceServers: null, stats: () => new Map(), tellNetwork: new Set(),
+  };
 
   class FakePeerConnection {
     #transceivers = [];
     #configuration;
     connectionState = "new";
     closed = false;
+    channels = [];
     restarts = 0;
     onconnectionstatechange = null;
     onicecandidate = null;
@@ -77,6 +91,11 @@ export function fakePlatform({ random = () => 0.5 } = {}) {
     }
     getTransceivers() {
       return this.#transceivers;
+    }
+    createDataChannel(label, init) {
+      const channel = { label, init, readyState: "connecting", bufferedAmount: 0, send() {}, close() {} };
+      this.channels.push(channel);
+      return channel;
     }
     async createOffer() {
       world.log.push("createOffer");
@@ -118,45 +137,163 @@ export function fakePlatform({ random = () => 0.5 } = {}) {
     }
   }
 
-  class FakeWebSocket {
-    onopen = null;
-    onmessage = null;
-    onclose = null;
-    sent = [];
-    closed = false;
-    readyState = 1;
+  /** What the server keeps of a session: everything it said, by number, and the connection that hears it. */
+  class FakeSession {
+    said = [];
+    sink = null;
     #seq = 0;
-    constructor(url, protocols) {
-      this.url = url;
-      this.protocols = protocols;
-      world.sockets.push(this);
-      queueMicrotask(() => world.refuse ? this.drop(1006) : world.mute ? undefined : this.onopen?.());
+    constructor() {
+      this.id = `session-${++world.sessionCount}`;
+      world.sessions.set(this.id, this);
     }
-    send(text) {
-      const message = JSON.parse(text);
+    say(event) {
+      const message = { seq: ++this.#seq, ...event };
+      this.said.push(message);
+      this.sink?.deliver(message);
+    }
+    /** Says again what came after a message, to a connection that takes the session over. */
+    resume(sink, lastSeq) {
+      this.sink = sink;
+      for (const message of this.said) if (message.seq > lastSeq) sink.deliver(message);
+    }
+    /** As after a restart of the server: numbered anew. */
+    restart() {
+      this.said = [];
+      this.#seq = 0;
+    }
+  }
+
+  /** What both kinds of connections have for a server that is played by a test. */
+  class FakeSink {
+    sent = [];
+    session = null;
+    closed = false;
+    take(message) {
       this.sent.push(message);
       world.log.push(message.type);
-      queueMicrotask(() => world.server(message, this));
-    }
-    close() {
-      this.closed = true;
+      if (message.type === "hello") this.session = message.resume ? world.sessions.get(message.resume.session) : new FakeSession();
     }
     /** For tests: the server says something. */
     say(event) {
-      if (!this.closed) this.onmessage?.({ data: JSON.stringify({ seq: ++this.#seq, ...event }) });
+      if (event.seq === 0) return this.deliver(event);
+      this.session ??= new FakeSession();
+      this.session.sink ??= this;
+      this.session.say(event);
     }
     ok(id, result) {
       this.say({ type: "ok", id, result });
     }
+  }
+
+  class FakeWebSocket extends FakeSink {
+    onopen = null;
+    onmessage = null;
+    onclose = null;
+    readyState = 1;
+    constructor(url, protocols) {
+      super();
+      this.url = url;
+      this.protocols = protocols;
+      world.sockets.push(this);
+      queueMicrotask(() => (world.refuse || world.blocked ? this.drop(1006) : world.mute ? undefined : this.onopen?.()));
+    }
+    send(text) {
+      const message = JSON.parse(text);
+      this.take(message);
+      if (message.type === "hello" && this.session) this.session.sink = this;
+      queueMicrotask(() => world.server(message, this));
+    }
+    deliver(message) {
+      if (!this.closed) this.onmessage?.({ data: JSON.stringify(message) });
+    }
+    close() {
+      this.closed = true;
+      if (this.session?.sink === this) this.session.sink = null;
+    }
     /** For tests: the connection ends. */
     drop(code, reason = "") {
+      if (this.session?.sink === this) this.session.sink = null;
       this.onclose?.({ code, reason });
     }
+  }
+
+  /** The HTTP connection of one session: requests come by POST, messages leave by a stream or a poll. */
+  class FakeHttp extends FakeSink {
+    down = null;
+    waiting = [];
+    deliver(message) {
+      this.waiting.push(message);
+      this.down?.(this);
+    }
+  }
+
+  const aborted = (signal) => new Promise((_, reject) => signal?.addEventListener("abort", () => reject(new DOMException("aborted", "AbortError"))));
+
+  async function answer(url, { method = "GET", headers = {}, body, signal } = {}) {
+    const path = new URL(url).pathname.replace(/.*\/v1\//, "");
+    world.fetched.push({ method, path, headers });
+    await null;
+    if (world.refuse || world.httpDown) throw new TypeError("fetch failed");
+    if (path === "hello") {
+      const http = new FakeHttp();
+      world.https.push(http);
+      const message = JSON.parse(body);
+      http.take(message);
+      world.server(message, http);
+      if (http.session) http.session.sink = http;
+      const said = http.waiting.splice(0);
+      return Response.json(said.slice(0, 1));
+    }
+    const [id, secret] = headers.authorization.replace("Bearer ", "").split(".");
+    const session = world.sessions.get(id);
+    if (!session || secret !== "x") return Response.json({ code: "session_gone", message: "gone" }, { status: 401 });
+    const http = world.https.findLast((one) => one.session === session);
+    if (path === "send") {
+      const messages = [JSON.parse(body)].flat();
+      for (const message of messages) {
+        http.take(message);
+        world.server(message, http);
+      }
+      return new Response(null, { status: 202 });
+    }
+    http.waiting = session.said.filter(({ seq }) => seq > Number(headers["last-event-id"]));
+    if (path === "sse") return new Response(stream(http, signal));
+    // A poll.
+    if (http.waiting.length === 0) {
+      const heard = new Promise((resolve) => (http.down = resolve));
+      const late = new Promise((resolve) => platform.setTimeout(resolve, 25_000));
+      await Promise.race([heard, late, aborted(signal)]);
+      http.down = null;
+    }
+    return http.waiting.length === 0 ? new Response(null, { status: 204 }) : Response.json(http.waiting.splice(0));
+  }
+
+  function stream(http, signal) {
+    return new ReadableStream({
+      start(controller) {
+        const write = (text) => !signal.aborted && !world.buffered && controller.enqueue(new TextEncoder().encode(text));
+        write(`: ${" ".repeat(2048)}\n\n`);
+        http.down = () => {
+          for (const message of http.waiting.splice(0)) write(`id: ${message.seq}\r\ndata: ${JSON.stringify(message)}\r\n\r\n`);
+        };
+        http.down();
+        /** For tests: the stream ends, as a proxy ends it. */
+        http.endStream = () => {
+          http.down = null;
+          controller.close();
+        };
+        signal.addEventListener("abort", () => {
+          http.down = null;
+          controller.error(new DOMException("aborted", "AbortError"));
+        });
+      },
+    });
   }
 
   const platform = {
     RTCPeerConnection: FakePeerConnection,
     WebSocket: FakeWebSocket,
+    fetch: (...request) => answer(...request),
     MediaStream: FakeMediaStream,
     codecs: () => [],
     setTimeout: (callback, ms) => {
@@ -177,8 +314,10 @@ export function fakePlatform({ random = () => 0.5 } = {}) {
 
   /** Lets everything that is ready run. */
   world.settle = async () => {
-    for (let turn = 0; turn < 50; turn += 1) await null;
-    await new Promise((resolve) => setImmediate(resolve));
+    for (let round = 0; round < 4; round += 1) {
+      for (let turn = 0; turn < 50; turn += 1) await null;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
     for (let turn = 0; turn < 50; turn += 1) await null;
   };
   /** Moves time, running what falls due in order. */
@@ -198,8 +337,11 @@ export function fakePlatform({ random = () => 0.5 } = {}) {
   return { platform, world };
 }
 
-/** A server that lets everybody in and answers everything, with the roster it is given. */
-export function friendlyServer(world, { others = [], number = 1, identity = "me", iceServers = [], grants } = {}) {
+/**
+ * A server that lets everybody in and answers everything, with the roster it is given. It resumes the sessions that
+ * `world.sessions` has; with a `snapshot` it does so as after a restart.
+ */
+export function friendlyServer(world, { others = [], number = 1, identity = "me", iceServers = [], grants, epoch = 1, snapshot, chat } = {}) {
   let nextTrack = 100;
   const tracks = new Map();
   const answer = ({ sdp, publications, slots }) => ({
@@ -210,19 +352,32 @@ export function friendlyServer(world, { others = [], number = 1, identity = "me"
     }),
     slots: slots.map(({ mid }, index) => ({ mid, ssrc: 1000 + index })),
   });
+  const timing = { epoch, heartbeat_ms: 5000, resume_window_ms: 30_000 };
   return (message, socket) => {
     switch (message.type) {
-      case "hello":
-        return socket.ok(message.id, { type: "welcome", version: 1, server: "fake/1", epoch: 1, heartbeat_ms: 5000 });
+      case "hello": {
+        const { resume } = message;
+        if (!resume) return socket.ok(message.id, { type: "welcome", version: 1, server: "fake/1", ...timing, session: socket.session.id, secret: "x" });
+        const session = world.sessions.get(resume.session);
+        if (!session) return socket.say({ seq: 0, type: "error", id: message.id, code: "session_gone", message: "gone" });
+        if (snapshot) session.restart();
+        const last = snapshot ? 0 : resume.last_seq;
+        socket.say({ seq: 0, type: "ok", id: message.id, result: { type: "resumed", ...timing, next_seq: last + 1, snapshot } });
+        return session.resume(socket, last);
+      }
       case "join":
         return socket.ok(message.id, {
-          type: "joined", session: "s", secret: "x", room: message.room,
+          type: "joined", session: socket.session.id, secret: "x", room: message.room,
           participant: { number, identity: message.identity ?? identity, name: message.name ?? "Me" },
           grants: grants ?? { publish: ["microphone", "camera", "screen", "screen_audio"], subscribe: true, data: true, moderate: false, hidden: false, record: false },
-          participants: others, ice_servers: iceServers, answer: answer(message.offer),
+          participants: others, ice_servers: iceServers, chat, answer: answer(message.offer),
         });
       case "offer":
         return socket.ok(message.id, { type: "answered", ...answer(message) });
+      case "chat":
+        return socket.ok(message.id, { type: "chatted", line: { number: 1, participant: number, identity, name: "Me", text: message.text, sent_at_ms: 1, message_id: message.message_id } });
+      case "chat_history":
+        return socket.ok(message.id, { type: "history", lines: chat ?? [], more: false });
       default:
         return socket.ok(message.id, { type: "done" });
     }

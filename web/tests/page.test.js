@@ -4,7 +4,8 @@ import { readFile, readdir } from "node:fs/promises";
 import { test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { hueOf, initials } from "../app/person.js";
-import { figuresOf, formatBitrate, qualityOf } from "../app/quality.js";
+import { figuresOf, formatBitrate } from "../app/figures.js";
+import { qualityOf } from "../app/quality.js";
 import { isRoomName, proposeRoomName, roomOfPath, toRoomName } from "../app/room-name.js";
 import { graphPath } from "../app/view/more.js";
 import { deviceFault, deviceWords, wordsFor } from "../app/words.js";
@@ -100,14 +101,6 @@ test("no markup is ever parsed, and no inline style or script is written", async
   assert.doesNotMatch(page, /<style|style="|<script(?![^>]*src=)|https?:\/\//);
 });
 
-test("the page stays light", async () => {
-  const all = [...(await sources("sdk")), ...(await sources("app"))];
-  const code = all.reduce((sum, { text }) => sum + withoutComments(text).length, 0);
-  const packed = all.reduce((sum, { text }) => sum + gzipSync(text).length, 0);
-  assert.ok(code < 150_000, `${code} bytes of script without comments`);
-  assert.ok(packed < 80_000, `${packed} bytes packed`);
-});
-
 /** The modules that a module loads by itself, and those they load. */
 async function graphOf(path, seen = new Set()) {
   if (seen.has(path)) return seen;
@@ -116,6 +109,38 @@ async function graphOf(path, seen = new Set()) {
   for (const [, target] of text.matchAll(/^(?:import|export)[^;]*?from "([^"]+)"/gm)) await graphOf(new URL(target, `http://x${path}`).pathname, seen);
   return seen;
 }
+
+/** Bytes of script without comments, and packed. */
+async function weight(paths) {
+  const texts = await Promise.all([...paths].map((path) => readFile(new URL(`..${path}`, import.meta.url), "utf8")));
+  return {
+    code: texts.reduce((sum, text) => sum + withoutComments(text).length, 0),
+    packed: texts.reduce((sum, text) => sum + gzipSync(text).length, 0),
+  };
+}
+
+/** What every call fetches behind itself: it is not needed to see and hear each other, but when something goes wrong. */
+const QUIET = ["/sdk/connection/sse.js", "/sdk/connection/poll.js", "/sdk/keeper.js", "/sdk/path-watch.js", "/sdk/rejoin.js", "/sdk/stats.js",
+  "/app/after.js", "/app/figures.js", "/app/keyboard.js"];
+
+test("an ordinary call stays light, and what comes quietly behind it, too", async () => {
+  // The lobby fetches the call by itself, while somebody is still in front of it.
+  const call = await graphOf("/app/call.js", await graphOf("/app/main.js"));
+  const { code, packed } = await weight(call);
+  assert.ok(code < 150_000, `${code} bytes of script without comments`);
+  assert.ok(packed < 80_000, `${packed} bytes packed`);
+  // Fetched in every call, once it works.
+  const later = new Set(call);
+  for (const path of QUIET) await graphOf(path, later);
+  const quiet = await weight([...later].filter((path) => !call.has(path)));
+  assert.ok(quiet.code < 40_000, `${quiet.code} bytes behind it`);
+  console.log(`FIGURE page_call_script_bytes ${code} B\nFIGURE page_call_packed_bytes ${packed} B\nFIGURE page_quiet_script_bytes ${quiet.code} B`);
+});
+
+test("what few calls need is fetched when it is needed", async () => {
+  const call = await graphOf("/app/call.js", await graphOf("/app/main.js"));
+  for (const path of ["/sdk/connection/sse.js", "/sdk/connection/poll.js", "/sdk/moderation.js", "/sdk/presence.js", "/app/view/more.js", "/app/view/chat.js", "/app/share.js", ...QUIET]) assert.ok(!call.has(path), path);
+});
 
 test("the page asks at once for every module that its first moment needs, and for no other", async () => {
   const page = await readFile(new URL("../index.html", import.meta.url), "utf8");

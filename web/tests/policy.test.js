@@ -3,7 +3,8 @@ import { test } from "node:test";
 import { backoff } from "../sdk/policy/backoff.js";
 import { codecPreferences } from "../sdk/policy/codec.js";
 import { encodingFor } from "../sdk/policy/encoding.js";
-import { answerTimeout, isDead, isTroubled, nextStep, openTimeout, restartInterval } from "../sdk/policy/recovery.js";
+import { answerTimeout, isDead, isTroubled, nextStep, restartInterval } from "../sdk/policy/recovery.js";
+import { openTimeout } from "../sdk/policy/retry.js";
 
 test("a retry waits anywhere between nothing and a ceiling that doubles up to a cap", () => {
   for (let attempt = 0; attempt < 60; attempt += 1) {

@@ -13,15 +13,15 @@ const golden = async (name) => JSON.parse(await readFile(new URL(`../../protocol
 
 test("every client message is written as the golden file has it", async () => {
   for (const { name, message } of await golden("client")) {
-    const { id, ...request } = message;
-    assert.deepEqual(JSON.parse(encodeClientMessage(id, request)), message, name);
+    const { id, ack, ...request } = message;
+    assert.deepEqual(JSON.parse(encodeClientMessage(id, request, ack)), message, name);
   }
 });
 
 test("what the SDK sends has the shape of a golden message", async () => {
   const shapes = new Map();
   for (const { message } of await golden("client")) {
-    const known = shapes.get(message.type) ?? new Set();
+    const known = shapes.get(message.type) ?? new Set(["ack"]);
     Object.keys(message).forEach((key) => known.add(key));
     shapes.set(message.type, known);
   }
@@ -33,11 +33,24 @@ test("what the SDK sends has the shape of a golden message", async () => {
   await room.publication("camera").mute();
   await room.sendChat("hi");
   await room.raiseHand(true);
-  await room.update({ name: "You" });
+  await room.update({ name: "You", attributes: { seat: "4" } });
+  await room.presence.set("away");
+  await room.presence.typing(true);
+  await room.chatHistory({ before: 20, limit: 10 });
+  await room.refreshToken("eyJh.eyJy.c2ln");
+  const [ada] = room.participants;
+  await room.moderate.mute(ada.camera);
+  await room.moderate.stopVideo(ada);
+  await room.moderate.admit({ participant: 5 });
+  await room.moderate.unban("mallory");
+  await room.moderate.promote(ada, room.grants);
+  await room.moderate.updateRoom({ locked: true, waitingRoom: true, maxParticipants: 5, attributes: { old: null }, metadata: { topic: "x" } });
+  await room.moderate.closeRoom();
   await world.advance(6_000);
   await room.close();
   const sent = world.sockets[0].sent;
-  assert.deepEqual(new Set(sent.map(({ type }) => type)), new Set(["hello", "join", "candidate", "slot", "offer", "mute", "chat", "update", "ping", "leave"]));
+  assert.deepEqual(new Set(sent.map(({ type }) => type)), new Set(["hello", "join", "candidate", "slot", "offer", "mute", "chat", "update", "ping", "leave",
+    "presence", "chat_history", "refresh", "moderate"]));
   for (const message of sent) {
     for (const key of Object.keys(message)) assert.ok(shapes.get(message.type)?.has(key), `${message.type} has no ${key}`);
   }
@@ -72,7 +85,8 @@ test("close codes that end a room are the protocol's, and errors a person can me
     assert.ok(Object.values(closes).includes(Number(code)), code);
     assert.ok(errors.includes(meaning) || meaning === "replaced", meaning);
   }
-  const inner = new Set(["malformed_message", "unknown_type", "message_too_large", "hello_expected", "not_joined", "already_joined", "unknown_track", "unknown_slot", "unknown_participant", "stale_epoch", "unknown_room", "unknown_transport", "internal"]);
+  const inner = new Set(["malformed_message", "unknown_type", "message_too_large", "hello_expected", "not_joined", "already_joined", "unknown_track", "unknown_slot", "unknown_participant", "stale_epoch", "unknown_room", "unknown_transport", "internal",
+    "session_gone", "unknown_call", "rpc_timeout", "rpc_failed", "unknown_topic", "topic_mismatch"]);
   for (const code of errors) {
     if (!inner.has(code)) assert.notEqual(wordsFor(new PatchbayError(code, "raw")).title, "Something went wrong", code);
   }

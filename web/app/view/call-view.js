@@ -1,9 +1,8 @@
 /** Everything one sees during a call. It shows a model and tells what a person does; it knows no SDK. */
+import { lazy } from "../../sdk/lazy.js";
 import { announce, h, setText } from "../dom.js";
 import { icon, setIcon } from "../icons.js";
 import { Bar } from "./bar.js";
-import { ChatPanel } from "./chat.js";
-import { MorePanel } from "./more.js";
 import { Stage } from "./stage.js";
 
 /** How long passing words stay. */
@@ -37,6 +36,8 @@ export class CallView {
   /** @type {"chat" | "more" | null} */
   #panel = null;
   #hasUnread = false;
+  /** Those that were fetched. @type {Map<"chat" | "more", HTMLElement>} */
+  #panels = new Map();
   /** @type {CallModel | null} */
   #model = null;
   #actions;
@@ -53,9 +54,15 @@ export class CallView {
   constructor(actions) {
     this.#actions = actions;
     this.stage = new Stage((keys) => actions.visible(keys));
-    this.chat = new ChatPanel({ send: actions.sendChat, close: () => this.togglePanel("chat") });
-    this.more = new MorePanel({ close: () => this.togglePanel("more") });
-    this.chat.element.hidden = this.more.element.hidden = true;
+    /** The panels are fetched when they are first needed. */
+    this.chat = lazy(async () => {
+      const { ChatPanel } = await import("./chat.js");
+      return this.#place("chat", new ChatPanel({ send: actions.sendChat, close: () => this.togglePanel("chat") }));
+    });
+    this.more = lazy(async () => {
+      const { MorePanel } = await import("./more.js");
+      return this.#place("more", new MorePanel({ close: () => this.togglePanel("more") }));
+    });
     this.#bar = new Bar({ ...actions, chat: () => this.togglePanel("chat"), more: () => this.togglePanel("more") });
     this.#stateButton = h("button", { type: "button", class: "button", hidden: true, onclick: () => actions.stateAction() });
     this.#state = h("div", { class: "state", role: "status", hidden: true }, h("span", { class: "state-dot" }), this.#stateText, this.#stateButton);
@@ -68,7 +75,6 @@ export class CallView {
       h("main", { class: "call-main" },
         h("div", { class: "call-top" }, this.#rooms[0].element, this.#rooms[0].copy),
         this.stage.element, this.#invite, this.#state, this.#toasts),
-      this.chat.element, this.more.element,
       h("footer", { class: "bar" }, this.#rooms[1].element, this.#bar.element, h("div", { class: "bar-end" }, this.#rooms[1].copy)));
   }
 
@@ -101,24 +107,20 @@ export class CallView {
   togglePanel(panel) {
     const before = this.#panel;
     this.#panel = before === panel ? null : panel;
-    this.chat.element.hidden = this.#panel !== "chat";
-    this.more.element.hidden = this.#panel !== "more";
+    for (const [name, element] of this.#panels) element.hidden = this.#panel !== name;
     if (this.#panel === "chat") {
       this.#hasUnread = false;
       for (const toast of this.#toasts.querySelectorAll(".is-chat")) toast.remove();
-      this.chat.focus();
-    } else if (this.#panel === "more") {
-      this.more.element.querySelector("button")?.focus();
-    } else if (before) {
-      this.#bar.focus(before);
     }
+    if (this.#panel) this[this.#panel].focus().catch(() => this.toast({ text: "This could not be loaded. Check that you are online." }));
+    else if (before) this.#bar.focus(before);
     this.#actions.panel(this.#panel);
     if (this.#model) this.update(this.#model);
   }
 
   /** @param {{name: string, text: string, sentAt: Date, isSelf: boolean}} line */
   addChat(line) {
-    this.chat.add(line);
+    this.chat.add(line).catch(() => {});
     if (this.#panel === "chat" || line.isSelf) return;
     this.#hasUnread = true;
     this.toast({ title: line.name, text: line.text.length > 120 ? `${line.text.slice(0, 119)}…` : line.text }).classList.add("is-chat");
@@ -139,6 +141,18 @@ export class CallView {
     if (!action) setTimeout(() => element.remove(), TOAST_MS);
     announce(title ? `${title}: ${text}` : text);
     return element;
+  }
+
+  /**
+   * @template {{element: HTMLElement}} T
+   * @param {"chat" | "more"} name
+   * @param {T} panel
+   */
+  #place(name, panel) {
+    panel.element.hidden = this.#panel !== name;
+    this.#panels.set(name, panel.element);
+    this.element.lastElementChild?.before(panel.element);
+    return panel;
   }
 
   #roomWords() {

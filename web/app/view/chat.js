@@ -42,7 +42,7 @@ export class ChatPanel {
   }
 
   /** @param {{name: string, text: string, sentAt: Date}} line */
-  add({ name, text, sentAt }) {
+  async add({ name, text, sentAt }) {
     this.#empty.hidden = true;
     const isRun = this.#last !== null && this.#last.name === name && sentAt.getTime() - this.#last.sentAt < RUN_MS;
     this.#last = { name, sentAt: sentAt.getTime() };
@@ -56,7 +56,7 @@ export class ChatPanel {
     if (isAtEnd) this.body.scrollTop = this.body.scrollHeight;
   }
 
-  focus() {
+  async focus() {
     this.body.scrollTop = this.body.scrollHeight;
     this.#input.focus();
   }

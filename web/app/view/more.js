@@ -1,6 +1,7 @@
 /** The panel behind "more": devices, keys, and what the connection does, in figures. */
 import { h, setText } from "../dom.js";
 import { icon } from "../icons.js";
+import { devicePickers } from "./device-pickers.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 /** Samples in a graph: two minutes at one in two seconds. */
@@ -28,12 +29,16 @@ export class MorePanel {
           h("dl", { class: "keys" }, ...keys.flatMap(([key, what]) => [h("dt", {}, h("kbd", {}, key)), h("dd", {}, what)])))));
   }
 
+  async focus() {
+    this.element.querySelector("button")?.focus();
+  }
+
   /**
    * @param {Record<string, {id: string, label: string}[]>} devices
    * @param {Record<string, string>} chosen
    * @param {(kind: string, id: string) => void} onChoose
    */
-  setDevices(devices, chosen, onChoose) {
+  async setDevices(devices, chosen, onChoose) {
     this.#devices.replaceChildren(...devicePickers(devices, chosen, onChoose));
   }
 
@@ -41,7 +46,7 @@ export class MorePanel {
    * What happened on the way to media, and what to do.
    * @param {import("../../sdk/room.js").Timeline | null} timeline null: no trouble
    */
-  setTrouble(timeline) {
+  async setTrouble(timeline) {
     this.#trouble.hidden = timeline === null;
     if (!timeline) return;
     const { diagnosis, steps, troubles } = timeline;
@@ -55,7 +60,7 @@ export class MorePanel {
   }
 
   /** @param {readonly Figures[]} all */
-  setFigures(all) {
+  async setFigures(all) {
     const titles = new Set(all.map(({ title }) => title));
     for (const [title, { element }] of this.#sections) {
       if (titles.has(title)) continue;
@@ -93,24 +98,6 @@ export class MorePanel {
       setText(section.list.children[index * 2 + 1], text);
     });
   }
-}
-
-/**
- * Selects for the devices there are.
- * @param {Record<string, {id: string, label: string}[]>} devices
- * @param {Record<string, string>} chosen
- * @param {(kind: string, id: string) => void} onChoose
- */
-export function devicePickers(devices, chosen, onChoose) {
-  const names = /** @type {[string, string][]} */ ([["camera", "Camera"], ["microphone", "Microphone"], ["speaker", "Speaker"]]);
-  return names.flatMap(([kind, label]) => {
-    const list = devices[kind] ?? [];
-    if (list.length === 0) return [];
-    const select = h("select", { class: "input", id: `device-${kind}`, onchange: () => onChoose(kind, select.value) },
-      ...list.map(({ id, label: text }) => h("option", { value: id }, text)));
-    if (list.some(({ id }) => id === chosen[kind])) select.value = chosen[kind];
-    return [h("div", { class: "field" }, h("label", { for: select.id }, label), select)];
-  });
 }
 
 /**

@@ -125,6 +125,11 @@ export class DataPlane {
     }
   }
 
+  /** The server was restarted, and knows nothing of topics that were opened over signaling. */
+  forgetFallbacks() {
+    for (const topic of this.#topics.values()) if (topic.carrier instanceof SignalingCarrier) topic.carrier.end("closed");
+  }
+
   /** Ends everything. */
   close() {
     this.#isOver = true;

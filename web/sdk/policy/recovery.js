@@ -96,25 +96,3 @@ export function answerTimeout(rttMs, isSilent) {
   const least = isSilent && rttMs !== undefined ? ANSWER_LEAST_MS : ANSWER_HINTED_MS;
   return Math.max(least, 300 + 4 * (rttMs ?? 0));
 }
-
-/** Bounds of the wait before the next try at a server from which nothing comes at all: that is mostly the network of
- * one client, so that nobody is spared by waiting, and a person waits. */
-const SILENT = { baseMs: 200, capMs: 3_000 };
-
-/**
- * Bounds of the wait before a retry, by what went wrong; none for what happens to many at once.
- * @param {string} code of the error
- * @returns {{baseMs?: number, capMs?: number}}
- */
-export function retryBounds(code) {
-  return code === "timeout" ? SILENT : {};
-}
-
-/**
- * How long a connection may take to open: a lost first packet is sent again after 1, 3 and 7 s, so short tries notice
- * sooner that the network is back, and longer ones give a slow network its time.
- * @param {number} attempt 0 for the first try of a rejoin
- */
-export function openTimeout(attempt) {
-  return Math.min(10_000, 4_000 + 2_000 * attempt);
-}

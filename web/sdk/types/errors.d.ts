@@ -9,7 +9,8 @@ export function isTemporary(error: unknown): boolean;
  * Codes that come from the server are those of the protocol (`token_missing`, `room_full`, …). The SDK adds:
  * `connection_failed` (no connection could be made), `connection_lost` (it broke while something was waited for),
  * `closed` (the room was closed), `superseded` (a newer request took this one's place), `timeout`,
- * `media_failed` (no media path to the server), `unsupported` (the browser lacks WebRTC).
+ * `media_failed` (no media path to the server), `unsupported` (the browser lacks WebRTC), `replaced`, `removed` and
+ * `room_closed` (why the stay ended), `buffered` and `going_away` (why a connection was left for another).
  */
 export class PatchbayError extends Error {
     /**

@@ -1,3 +1,12 @@
+/**
+ * The events that carry little: `roomupdated` (`info`), `grantschanged` (`grants`), `tokenexpiring` (`expiresAt`), `presence`
+ * (`participant`, `state`, `typing`), `waiting` (`position`), `waitingchanged` (`waiting`: who waits to be admitted).
+ * @template {object} T
+ * @param {string} type
+ * @param {T} details
+ * @returns {Event & T}
+ */
+export function roomEvent<T extends object>(type: string, details: T): Event & T;
 /** The events of a `Room`, each with what it is about as properties. */
 /** `statechange`: the room's state, in a word. */
 export class StateChangeEvent extends Event {
@@ -34,9 +43,12 @@ export class TrackEvent extends Event {
     /**
      * @param {"trackpublished" | "trackunpublished" | "trackmuted"} type
      * @param {import("./participant.js").RemoteTrack} track
+     * @param {number} [by] the moderator who muted it
      */
-    constructor(type: "trackpublished" | "trackunpublished" | "trackmuted", track: import("./participant.js").RemoteTrack);
+    constructor(type: "trackpublished" | "trackunpublished" | "trackmuted", track: import("./participant.js").RemoteTrack, by?: number);
     track: import("./participant.js").RemoteTrack;
+    /** The number of the moderator who muted it, if one did. */
+    by: number | undefined;
     participant: import("./participant.js").Participant;
 }
 /** `speakerschanged`: who speaks now, loudest first. */
@@ -47,13 +59,18 @@ export class SpeakersEvent extends Event {
 }
 /** `chat`: a line of text. */
 export class ChatEvent extends Event {
-    /** @param {{participant: import("./participant.js").Participant | null, name: string, text: string, sentAt: Date}} line */
-    constructor({ participant, name, text, sentAt }: {
-        participant: import("./participant.js").Participant | null;
+    /**
+     * @param {import("./chat.js").ChatLine} line
+     * @param {import("./participant.js").Participant | null} participant
+     */
+    constructor(line: import("./chat.js").ChatLine, participant: import("./participant.js").Participant | null);
+    line: Readonly<{
+        number: number;
+        identity: string;
         name: string;
         text: string;
         sentAt: Date;
-    });
+    }>;
     /** Who wrote it, while they are in the room. */
     participant: import("./participant.js").Participant | null;
     /** The writer's name at that time. */
@@ -61,4 +78,21 @@ export class ChatEvent extends Event {
     /** Plain text: never markup. */
     text: string;
     sentAt: Date;
+}
+/** `connectionstate`: a step of the connection to signaling. Media does not depend on it while it is away. */
+export class ConnectionStateEvent extends Event {
+    /**
+     * @param {import("./signaling.js").ConnectionStep} step
+     * @param {string} words for a person
+     */
+    constructor({ state, transport, attempt, retryInMs, error }: import("./signaling.js").ConnectionStep, words: string);
+    state: import("./signaling.js").ConnectionState;
+    /** `websocket`, `sse` or `poll`. */
+    transport: import("./policy/connection.js").ConnectionKind;
+    /** Tries since the connection was lost, from 0. */
+    attempt: number;
+    /** When the next try starts, while one is waited for. */
+    retryInMs: number | undefined;
+    error: import("./errors.js").PatchbayError | undefined;
+    words: string;
 }

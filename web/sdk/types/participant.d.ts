@@ -38,6 +38,10 @@ export class Participant {
     get metadata(): unknown;
     /** Whether this participant asks to be heard. */
     get handRaised(): boolean;
+    /** The application's own texts by key. */
+    get attributes(): Readonly<Record<string, string>>;
+    /** Whether somebody is at the screen. */
+    get presence(): import("./protocol.js").PresenceState;
     /** Everything this participant publishes. */
     get tracks(): readonly RemoteTrack[];
     /** @returns {RemoteTrack | null} */

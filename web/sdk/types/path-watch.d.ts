@@ -14,7 +14,7 @@ export function receivedIn(report: Iterable<[string, any]>): {
  * @property {() => RTCPeerConnectionState} state
  * @property {() => boolean} isPublishing
  * @property {() => number | undefined} rttMs of signaling
- * @property {(timeoutMs: number) => Promise<boolean>} ask signaling; false: it is out of reach, and the session over
+ * @property {(timeoutMs: number) => Promise<boolean>} ask signaling; false: it is out of reach now
  * @property {() => void} restart ICE
  * @property {() => void} giveUp
  * @property {() => void} changed whether the path is dead
@@ -33,6 +33,8 @@ export class PathWatch {
     stateChanged(): void;
     /** An ICE restart was begun at somebody's request. */
     restarted(): void;
+    /** Signaling has answered, as when its session was resumed. */
+    answered(): void;
     #private;
 }
 /**
@@ -47,7 +49,7 @@ export type PathHost = {
      */
     rttMs: () => number | undefined;
     /**
-     * signaling; false: it is out of reach, and the session over
+     * signaling; false: it is out of reach now
      */
     ask: (timeoutMs: number) => Promise<boolean>;
     /**

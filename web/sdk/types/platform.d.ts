@@ -26,6 +26,7 @@ export function delay(platform: Platform, ms: number, signal?: AbortSignal): Pro
 export type Platform = {
     RTCPeerConnection: typeof RTCPeerConnection;
     WebSocket: typeof WebSocket;
+    fetch: typeof fetch;
     MediaStream: typeof MediaStream;
     codecs: (kind: "audio" | "video", direction: "send" | "receive") => readonly import("./policy/codec.js").Codec[];
     setTimeout: (callback: () => void, ms: number) => any;

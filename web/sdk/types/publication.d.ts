@@ -45,6 +45,11 @@ export class Publication extends EventTarget {
     replaceTrack(track: MediaStreamTrack | null): Promise<void>;
     /** Takes it out of the room. */
     unpublish(): Promise<void>;
+    /**
+     * Fits what is sent to who watches. For the room alone.
+     * @param {(height: number | undefined) => RTCRtpEncodingParameters} encodingFor
+     */
+    tune(encodingFor: (height: number | undefined) => RTCRtpEncodingParameters): void;
     #private;
 }
 /**

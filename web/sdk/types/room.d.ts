@@ -12,29 +12,47 @@ export class Room extends EventTarget {
      * @param {JoinOptions} options
      */
     constructor(url: string | URL, options: JoinOptions);
+    /** What a moderator can do; fetched when it is first used. */
+    moderate: import("./moderation.js").Moderation;
+    /** What others are told of one's being there; fetched when it is first used. */
+    presence: import("./presence.js").Presence;
     /** The room's name. */
     get name(): string;
-    /** One word for how it stands. */
+    /** One word for how it stands. It follows the media, which go on while signaling is away. */
     get state(): RoomState;
+    /** How signaling is connected, or was last: `websocket`, `sse` or `poll`. */
+    get connection(): import("./policy/connection.js").ConnectionKind;
     /** The own entry, once joined. */
-    get self(): Participant | null;
+    get self(): import("./participant.js").Participant | null;
     /** Everybody else, in the order of their arrival. */
-    get participants(): Participant[];
+    get participants(): import("./participant.js").Participant[];
     /** Who speaks now, loudest first. */
-    get speakers(): Participant[];
+    get speakers(): import("./participant.js").Participant[];
     /** What the own client publishes. @returns {readonly Publication[]} */
     get publications(): readonly Publication[];
-    /** All slots. @returns {readonly Slot[]} */
-    get slots(): readonly Slot[];
+    /** All slots. */
+    get slots(): readonly import("./slot.js").Slot[];
     /** What the own client may do, once joined. */
     get grants(): import("./protocol.js").Grants | null;
+    /** The room's metadata, attributes, lock and bounds, once joined. */
+    get info(): import("./protocol.js").RoomInfo | null;
+    /** Who waits to be admitted, for moderators. */
+    get waiting(): readonly import("./protocol.js").WaitingParticipant[];
+    /** The newest lines of the chat, oldest first. */
+    get chat(): readonly Readonly<{
+        number: number;
+        identity: string;
+        name: string;
+        text: string;
+        sentAt: Date;
+    }>[];
     /** How many offers the present session has made. */
     get offers(): number;
     /**
      * Somebody in the room by number.
      * @param {number | null} number
      */
-    participant(number: number | null): Participant | null;
+    participant(number: number | null): import("./participant.js").Participant | null;
     /**
      * The own publication of a source, if there is one.
      * @param {import("./protocol.js").Source} source
@@ -54,14 +72,25 @@ export class Room extends EventTarget {
         signal?: AbortSignal;
     }): Promise<Publication>;
     /** A free slot for video. When all that were negotiated are taken, one more offer adds it. */
-    videoSlot(): Slot;
+    videoSlot(): import("./slot.js").Slot;
     /** A free slot for audio. The first four follow the loudest voices. */
-    audioSlot(): Slot;
+    audioSlot(): import("./slot.js").Slot;
     /**
-     * Writes to everybody.
+     * Writes to everybody. Resolves when the server has it; it arrives once, whatever happens to the connection meanwhile.
      * @param {string} text plain text
      */
     sendChat(text: string): Promise<void>;
+    /**
+     * Older lines of the chat.
+     * @param {{before?: number, limit?: number}} [options] `before`: the number of a line
+     */
+    chatHistory(options?: {
+        before?: number;
+        limit?: number;
+    }): Promise<{
+        lines: ChatLine[];
+        more: boolean;
+    }>;
     /**
      * Asks to be heard, or no longer.
      * @param {boolean} raised
@@ -69,12 +98,48 @@ export class Room extends EventTarget {
     raiseHand(raised: boolean): Promise<void>;
     /**
      * Changes the own entry in the roster.
-     * @param {{name?: string, metadata?: unknown}} entry
+     * @param {{name?: string, metadata?: unknown, attributes?: Record<string, string | null>}} entry what is absent stays; an
+     *   attribute that is null goes
      */
-    update({ name, metadata }: {
+    update({ name, metadata, attributes }: {
         name?: string;
         metadata?: unknown;
+        attributes?: Record<string, string | null>;
     }): Promise<void>;
+    /**
+     * Goes on with a newer token for the same room and identity.
+     * @param {string} token a JWT
+     */
+    refreshToken(token: string): Promise<void>;
+    /**
+     * A topic: small messages between all who open the same label. A second call gives the same topic; its options are those of
+     * the first.
+     * @param {string} label
+     * @param {import("./data/topic.js").TopicOptions} [options]
+     */
+    topic(label: string, options?: import("./data/topic.js").TopicOptions): import("./index.js").Topic;
+    /** The server's clock, measured while a topic is open. */
+    get clock(): import("./data/clock.js").ServerClock;
+    /** Files and other large things, from one to another. The first use opens their topic. */
+    get files(): import("./index.js").Files;
+    /**
+     * Calls a method of another participant and waits for its answer.
+     * @param {number} to the participant's number
+     * @param {string} method
+     * @param {string} [payload] at most 15 KiB
+     * @param {{timeoutMs?: number, signal?: AbortSignal}} [options]
+     * @returns {Promise<string>}
+     */
+    rpc(to: number, method: string, payload?: string, options?: {
+        timeoutMs?: number;
+        signal?: AbortSignal;
+    }): Promise<string>;
+    /**
+     * Answers calls of a method from now on.
+     * @param {string} method
+     * @param {import("./data/rpc.js").Method | null} answer null: no longer
+     */
+    handleRpc(method: string, answer: import("./data/rpc.js").Method | null): void;
     /** What flows, in figures: path, publications, slots. */
     stats(): Promise<import("./stats.js").RoomStats | null>;
     /**
@@ -130,6 +195,23 @@ export type JoinOptions = {
         video?: number;
     } | undefined;
     /**
+     * whether topics, calls and files can be used: yes, unless told. A room without them loads less.
+     */
+    topics?: boolean | undefined;
+    /**
+     * what connection worked last: read when one is made, written
+     * when one works. Whoever keeps it between visits saves the next one a detour.
+     */
+    memory?: import("./signaling.js").ConnectionMemory | undefined;
+    /**
+     * hears `connectionstate` from the very first step
+     */
+    onConnectionState?: ((event: ConnectionStateEvent) => void) | undefined;
+    /**
+     * the join waits for a moderator, at this place
+     */
+    onWaiting?: ((position: number) => void) | undefined;
+    /**
      * ends the joining
      */
     signal?: AbortSignal | undefined;
@@ -155,6 +237,5 @@ export type Timeline = {
         remedy: string;
     } | null;
 };
-import { Participant } from "./participant.js";
 import { Publication } from "./publication.js";
-import { Slot } from "./slot.js";
+import { ConnectionStateEvent } from "./events.js";

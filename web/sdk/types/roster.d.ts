@@ -20,7 +20,7 @@ export function reduce(roster: Roster, event: import("./protocol.js").ServerEven
  */
 /**
  * @typedef {Readonly<{number: number, identity: string, name: string, metadata: unknown, handRaised: boolean,
- *   tracks: readonly Readonly<import("./protocol.js").TrackEntry>[]}>} RosterEntry
+ *   attributes: Readonly<Record<string, string>>, presence: import("./protocol.js").PresenceState, tracks: readonly Readonly<import("./protocol.js").TrackEntry>[]}>} RosterEntry
  * @typedef {Readonly<{self: number | null, entries: ReadonlyMap<number, RosterEntry>, speakers: readonly number[]}>} Roster
  */
 /** @type {Roster} */
@@ -31,6 +31,8 @@ export type RosterEntry = Readonly<{
     name: string;
     metadata: unknown;
     handRaised: boolean;
+    attributes: Readonly<Record<string, string>>;
+    presence: import("./protocol.js").PresenceState;
     tracks: readonly Readonly<import("./protocol.js").TrackEntry>[];
 }>;
 export type Roster = Readonly<{

@@ -11,11 +11,16 @@ export class LostEvent extends Event {
  * @property {(slot: import("./slot.js").Slot) => import("./protocol.js").SlotSource | null} sourceOf
  */
 export class Session extends EventTarget {
-    /** @param {{url: string | URL, token?: string, openTimeoutMs?: number, platform: import("./platform.js").Platform}} options */
-    constructor({ url, token, openTimeoutMs, platform }: {
+    /**
+     * @param {{url: string | URL, token?: string, memory?: import("./signaling.js").ConnectionMemory, openTimeoutMs?: number,
+     *   hasData?: boolean, platform: import("./platform.js").Platform}} options
+     */
+    constructor({ url, platform, hasData, ...options }: {
         url: string | URL;
         token?: string;
+        memory?: import("./signaling.js").ConnectionMemory;
         openTimeoutMs?: number;
+        hasData?: boolean;
         platform: import("./platform.js").Platform;
     });
     /** How many offers were made. */
@@ -24,6 +29,10 @@ export class Session extends EventTarget {
     get peerConnection(): RTCPeerConnection;
     /** As the browser says, except that a dead path is `disconnected` before it notices. @returns {RTCPeerConnectionState} */
     get mediaState(): RTCPeerConnectionState;
+    /** Whether there is a connection to signaling now. */
+    get isConnected(): boolean;
+    /** Whether nothing but topics is wanted of it: they can do without a path for media. */
+    get isDataOnly(): boolean;
     /** Milliseconds to signaling and back. */
     get signalingRttMs(): number | undefined;
     /**
@@ -46,8 +55,16 @@ export class Session extends EventTarget {
      * @returns {Promise<import("./protocol.js").Reply>}
      */
     request(request: import("./protocol.js").ClientRequest): Promise<import("./protocol.js").Reply>;
+    /**
+     * A data channel on this session's transport; null if it was made without.
+     * @param {string} label
+     * @param {RTCDataChannelInit} init
+     */
+    openChannel(label: string, init: RTCDataChannelInit): RTCDataChannel | null;
     /** Ends it: leaves the room if there is still a way to say so. */
     close(): void;
+    /** Tries to reach signaling at once. */
+    retryNow(): void;
     /** Looks for a new path between browser and server, while the old one goes on. */
     restartIce(): void;
     #private;

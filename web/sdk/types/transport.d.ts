@@ -18,10 +18,16 @@ export class CandidateEvent extends Event {
 }
 /** @typedef {Event & {kind: import("./protocol.js").TroubleKind, detail: string}} TroubleEvent something the server can't see */
 export class Transport extends EventTarget {
-    /** @param {import("./platform.js").Platform} platform */
-    constructor(platform: import("./platform.js").Platform);
+    /**
+     * @param {import("./platform.js").Platform} platform
+     * @param {{hasData?: boolean}} [options] `hasData`: the first offer makes room for data channels
+     */
+    constructor(platform: import("./platform.js").Platform, { hasData }?: {
+        hasData?: boolean;
+    });
     /** How many offers were made. */
     offers: number;
+    hasData: boolean;
     /** The browser's object. */
     connection: RTCPeerConnection;
     /** @returns {RTCPeerConnectionState} */
@@ -59,6 +65,12 @@ export class Transport extends EventTarget {
         candidate: string;
         mid?: string;
     }): Promise<void>;
+    /**
+     * A data channel; null where the transport was made without room for one.
+     * @param {string} label
+     * @param {RTCDataChannelInit} init
+     */
+    openChannel(label: string, init: RTCDataChannelInit): RTCDataChannel | null;
     close(): void;
     #private;
 }

@@ -41,21 +41,6 @@ export function restartInterval(restarts: number): number;
  */
 export function answerTimeout(rttMs: number | undefined, isSilent: boolean): number;
 /**
- * Bounds of the wait before a retry, by what went wrong; none for what happens to many at once.
- * @param {string} code of the error
- * @returns {{baseMs?: number, capMs?: number}}
- */
-export function retryBounds(code: string): {
-    baseMs?: number;
-    capMs?: number;
-};
-/**
- * How long a connection may take to open: a lost first packet is sent again after 1, 3 and 7 s, so short tries notice
- * sooner that the network is back, and longer ones give a slow network its time.
- * @param {number} attempt 0 for the first try of a rejoin
- */
-export function openTimeout(attempt: number): number;
-/**
  * what is known about the path to the server; times in milliseconds
  */
 export type PathView = {

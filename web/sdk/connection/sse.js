@@ -1,0 +1,63 @@
+/** Server-Sent Events by `fetch`, which can carry an Authorization header where `EventSource` can't. */
+import { PatchbayError } from "../errors.js";
+import { HttpConnection } from "./http.js";
+
+/** The server sends padding at once: when none of it is here after this time, something on the way holds it back. */
+const BUFFERED_MS = 3_000;
+
+export class SseConnection extends HttpConnection {
+  /**
+   * @override
+   * @returns {Promise<void>}
+   */
+  async listen() {
+    let hasStreamed = false;
+    // Proxies end what lasts long: a stream that ends well is asked for again.
+    while (!this.isClosed) {
+      /** @type {(error: PatchbayError) => void} */
+      let refuse = () => {};
+      const refused = new Promise((_, reject) => (refuse = reject));
+      refused.catch(() => {});
+      const timer = this.platform.setTimeout(() => refuse(hasStreamed
+        ? new PatchbayError("timeout", "The server did not answer in time.")
+        : new PatchbayError("buffered", "Something on the way holds the server's messages back.")), BUFFERED_MS);
+      const began = () => {
+        hasStreamed = true;
+        this.platform.clearTimeout(timer);
+      };
+      try {
+        const ended = this.#read(began);
+        ended.catch(() => {});
+        const count = await Promise.race([ended, refused]);
+        if (count === 0) throw new PatchbayError("connection_lost", "The server's stream ended before it began.");
+      } finally {
+        this.platform.clearTimeout(timer);
+      }
+    }
+  }
+
+  /**
+   * Reads one stream to its end.
+   * @param {() => void} began
+   * @returns {Promise<number>} how many pieces came
+   */
+  async #read(began) {
+    const response = await this.down("sse");
+    const reader = /** @type {ReadableStream<Uint8Array>} */ (response.body).getReader();
+    const decoder = new TextDecoder();
+    let text = "";
+    for (let count = 0; ; count += 1) {
+      const { done, value } = await reader.read();
+      if (done || this.isClosed) return count;
+      began();
+      this.host.heard();
+      text += decoder.decode(value, { stream: true });
+      const blocks = text.split(/\r?\n\r?\n/);
+      text = blocks.pop() ?? "";
+      for (const block of blocks) {
+        const data = block.split(/\r?\n/).filter((line) => line.startsWith("data:")).map((line) => line.slice(line[5] === " " ? 6 : 5));
+        if (data.length > 0) await this.deliver(data.join("\n"));
+      }
+    }
+  }
+}

@@ -1,0 +1,3 @@
+export class PollConnection extends HttpConnection {
+}
+import { HttpConnection } from "./http.js";

@@ -1,0 +1,4 @@
+export class SseConnection extends HttpConnection {
+    #private;
+}
+import { HttpConnection } from "./http.js";
