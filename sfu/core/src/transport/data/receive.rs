@@ -37,7 +37,7 @@ impl DataChannels {
         }
         let packet = match highest_acknowledged(&packet) {
             Some(highest) => {
-                self.window.handle_sack(now, highest);
+                self.window.handle_sack(now, highest, self.flow.in_flight());
                 limit_sack(packet, self.window.bytes())
             }
             None => packet,

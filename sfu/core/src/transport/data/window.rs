@@ -27,6 +27,10 @@ const MAX_BYTES: u32 = 4 * 1024 * 1024;
 /// For so long the shortest round trip counts; then the window is halved for a round, so that the queue drains and a new one
 /// can be seen.
 const BASE_AGE: Duration = Duration::from_secs(15);
+/// So many late packets in a row are a queue; fewer may be chance.
+const LATE_SAMPLES: u8 = 8;
+/// After so many rounds with a smaller window the queue is shorter, if it is ours.
+const FOREIGN_ROUNDS: u8 = 4;
 /// Packets whose time of departure is remembered.
 const MAX_REMEMBERED: usize = 4096;
 
@@ -38,6 +42,8 @@ pub(super) struct Window {
     is_starting: bool,
     /// Packets under way: their last new TSN and when they left.
     sent: VecDeque<(u32, Instant)>,
+    /// Samples in a row that were longer than the shortest by half the target.
+    late: u8,
     /// The highest TSN that has arrived.
     arrived: Option<u32>,
     /// The round ends when this one arrives.
@@ -49,6 +55,8 @@ pub(super) struct Window {
     /// Shortest round trip in this half of the time that counts, and in the one before.
     base: [Option<Duration>; 2],
     base_since: Option<Instant>,
+    /// What the window and the delay were before the window was made smaller, and for how many rounds it has been since.
+    cut: Option<(u32, Duration, u8)>,
     /// What the window was before it was halved to see the path without a queue, and for how many ends of rounds that holds.
     probe: Option<(u32, u8)>,
 }
@@ -59,12 +67,14 @@ impl Default for Window {
             bytes: FIRST_BYTES,
             is_starting: true,
             sent: VecDeque::new(),
+            late: 0,
             arrived: None,
             round_end: None,
             round: None,
             is_limiting: false,
             base: [None; 2],
             base_since: None,
+            cut: None,
             probe: None,
         }
     }
@@ -90,8 +100,8 @@ impl Window {
         self.is_limiting = true;
     }
 
-    /// A SACK came. `highest` is the last TSN that it acknowledges.
-    pub(super) fn handle_sack(&mut self, now: Instant, highest: u32) {
+    /// A SACK came. `highest` is the last TSN that it acknowledges, `in_flight` so many bytes were under way until now.
+    pub(super) fn handle_sack(&mut self, now: Instant, highest: u32, in_flight: usize) {
         if self.arrived.is_some_and(|arrived| !is_ahead(highest, arrived)) {
             return;
         }
@@ -105,6 +115,7 @@ impl Window {
             let sample = now.saturating_duration_since(at);
             self.round = Some(self.round.map_or(sample, |it| it.min(sample)));
             self.note_base(now, sample);
+            self.end_start(sample, in_flight);
         }
         if self.round_end.is_some_and(|end| !is_ahead(end, highest)) {
             self.round_end = self.sent.back().map(|(tsn, _)| *tsn);
@@ -132,6 +143,17 @@ impl Window {
         *current = Some(current.map_or(sample, |it| it.min(sample)));
     }
 
+    /// Ends the doubling as soon as a queue is seen, and not with the round, at whose end it may have overflowed.
+    fn end_start(&mut self, sample: Duration, in_flight: usize) {
+        let base = self.base.into_iter().flatten().min().unwrap_or_default();
+        self.late = if sample > base + TARGET_DELAY / 2 { self.late.saturating_add(1) } else { 0 };
+        if self.is_starting && self.late >= LATE_SAMPLES {
+            self.is_starting = false;
+            let in_flight = u32::try_from(in_flight).unwrap_or(MAX_BYTES);
+            self.bytes = self.bytes.min(in_flight).clamp(MIN_BYTES, MAX_BYTES);
+        }
+    }
+
     fn end_round(&mut self) {
         let is_limiting = std::mem::take(&mut self.is_limiting);
         let (Some(round), Some(base)) = (self.round.take(), self.base.into_iter().flatten().min()) else {
@@ -146,9 +168,23 @@ impl Window {
         if is_limiting && delay > TARGET_DELAY {
             // What of it would not lie in a queue beyond the target; at most half at a time, as one round may be an exception.
             self.is_starting = false;
+            let (before, at_first, rounds) = self.cut.unwrap_or((self.bytes, delay, 0));
+            self.cut = Some((before, at_first, rounds + 1));
+            if rounds >= FOREIGN_ROUNDS && self.bytes <= before / 2 && delay > at_first / 4 * 3 {
+                // The queue does not become shorter, so it is not ours: somebody else fills it, and it is part of the path.
+                (self.bytes, self.cut) = (before, None);
+                self.base = [Some(round.saturating_sub(TARGET_DELAY / 2)), None];
+                return;
+            }
             let share = (base + TARGET_DELAY).as_secs_f64() / round.as_secs_f64();
             self.bytes = (f64::from(self.bytes) * share.max(0.5)) as u32;
-        } else if is_limiting && self.is_starting && delay < TARGET_DELAY / 3 {
+            self.bytes = self.bytes.clamp(MIN_BYTES, MAX_BYTES);
+            return;
+        }
+        if delay <= TARGET_DELAY {
+            self.cut = None;
+        }
+        if is_limiting && self.is_starting && delay < TARGET_DELAY / 3 {
             self.bytes = self.bytes.saturating_mul(2);
         } else if is_limiting && delay < TARGET_DELAY / 2 {
             self.is_starting = false;
@@ -221,7 +257,7 @@ mod tests {
             }
             window.note_limiting();
             now += base + delay;
-            window.handle_sack(now, tsn);
+            window.handle_sack(now, tsn, bytes as usize);
         }
         (window.bytes(), delay)
     }
@@ -242,12 +278,32 @@ mod tests {
     }
 
     #[test]
+    fn a_queue_that_others_fill_is_part_of_the_path() {
+        let mut window = Window::default();
+        let mut now = Instant::now();
+        let mut smallest = u32::MAX;
+        for round in 0..200 {
+            let foreign = if round < 50 { 0 } else { 150 };
+            for tsn in 0..4 {
+                window.note_sent(now, round * 4 + tsn);
+            }
+            window.note_limiting();
+            now += Duration::from_millis(20 + foreign);
+            window.handle_sack(now, round * 4 + 3, 100_000);
+            if round > 60 {
+                smallest = smallest.min(window.bytes());
+            }
+        }
+        assert!(smallest > 1024 * 1024, "{smallest}");
+    }
+
+    #[test]
     fn a_window_that_nobody_waits_for_stays() {
         let mut window = Window::default();
         let now = Instant::now();
         for tsn in 1..1_000 {
             window.note_sent(now, tsn);
-            window.handle_sack(now + Duration::from_millis(20), tsn);
+            window.handle_sack(now + Duration::from_millis(20), tsn, 1_000);
         }
         assert_eq!(window.bytes(), FIRST_BYTES);
     }
