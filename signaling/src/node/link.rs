@@ -9,7 +9,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::{info, warn};
 
 use super::NodeHub;
-use super::table::{Generation, deliver};
+use super::table::{Generation, Outcome, deliver};
 
 /// How often commands without an answer are looked at.
 const SWEEP: Duration = Duration::from_millis(500);
@@ -25,6 +25,7 @@ pub(super) async fn run(
     let (generation, lost) = hub.table().attach(&node, epoch);
     hub.shared.wake.notify_waiters();
     announce(&hub);
+    hub.remember_nodes();
     if !lost.is_empty() {
         warn!(%node, "another process took the node's name, or it started anew; its rooms fail over");
     }
@@ -48,6 +49,7 @@ pub(super) async fn run(
         let mut table = hub.table();
         if table.is_still_away(&node, generation) { table.lose(&node) } else { Vec::new() }
     };
+    hub.remember_nodes();
     if !lost.is_empty() {
         warn!(%node, "the node is lost; its rooms fail over");
     }
@@ -61,7 +63,7 @@ async fn read(hub: &NodeHub, node: &NodeName, generation: Generation, events: &m
             warn!(%node, expected = last_seq + 1, got = event.seq, "events of the node are missing");
         }
         last_seq = event.seq;
-        let deliveries = {
+        let Outcome { deliveries, orphans, is_synced } = {
             let mut table = hub.table();
             if !table.is_current(node, generation) {
                 return;
@@ -70,6 +72,13 @@ async fn read(hub: &NodeHub, node: &NodeName, generation: Generation, events: &m
         };
         hub.shared.wake.notify_waiters();
         deliver(deliveries).await;
+        if is_synced {
+            hub.take_in(node, orphans);
+            // What was told about those rooms while they were unknown.
+            let early = hub.table().end_sync(node);
+            deliver(early).await;
+            hub.arrive(node);
+        }
     }
 }
 
@@ -102,6 +111,7 @@ async fn sweep(hub: &NodeHub, node: &NodeName) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
+        hub.give_up_expected();
         let late = hub.table().expire(node, hub.shared.timing.command_timeout);
         if !late.is_empty() {
             warn!(%node, count = late.len(), "the node did not answer in time");

@@ -4,17 +4,21 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use patchbay_protocol::node::{Command, CommandResult, NodeCommand, NodeEvent, NodeState};
-use patchbay_protocol::{CommandId, Epoch, ErrorCode, NodeName, RoomId, TransportId};
+use patchbay_protocol::node::{Command, CommandResult, NodeCommand, NodeEvent, NodeState, RoomState};
+use patchbay_protocol::{CommandId, Epoch, ErrorCode, NodeName, RoomId, TransportId, TransportState};
+use tracing::warn;
 
 use crate::metric::NodeGauges;
 use crate::room::{Input, Ticket};
-use crate::rooms::{Mail, Mailbox};
+use crate::rooms::{Mail, Mailbox, Orphan};
 use crate::timeline::Timelines;
 
 /// Commands of one node without an answer. Past it requests are refused as `overloaded`; ends are still taken, as there
 /// can be no more of them than there are transports.
 const PENDING: usize = 16_384;
+
+/// Events about rooms that nobody knows yet, which are kept until a `sync` is through.
+const EARLY: usize = 65_536;
 
 /// Which link of a node is meant: an old link must not speak for a newer one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +33,17 @@ pub(super) enum Destination {
 }
 
 /// Mail on its way to a room.
-pub(super) type Delivery = (Mailbox, Input);
+pub(super) type Delivery = (Mailbox, Mail);
+
+/// What an event of a node means for others.
+#[derive(Default)]
+pub(super) struct Outcome {
+    pub(super) deliveries: Vec<Delivery>,
+    /// After a `sync`: rooms of an earlier life of signaling.
+    pub(super) orphans: Vec<Orphan>,
+    /// Whether a `sync` was answered by this.
+    pub(super) is_synced: bool,
+}
 
 struct Pending {
     to: Destination,
@@ -48,12 +62,18 @@ struct Node {
     epoch: Epoch,
     generation: Generation,
     attached: bool,
+    /// It goes away once nobody is on it: nothing new is placed there.
+    draining: bool,
     rooms: BTreeMap<RoomId, Mailbox>,
     transports: HashMap<TransportId, Placed>,
     pending: BTreeMap<CommandId, Pending>,
     /// Commands that the link has not written yet.
     unwritten: VecDeque<CommandId>,
     counters: Vec<(String, u64)>,
+    /// A `sync` is under way. What it told so far.
+    syncing: Option<NodeState>,
+    /// Events about rooms that `sync` may still bring.
+    early: Vec<NodeEvent>,
 }
 
 pub(super) struct Table {
@@ -92,14 +112,21 @@ impl Table {
             epoch,
             generation,
             attached: true,
+            draining: false,
             rooms: BTreeMap::new(),
             transports: HashMap::new(),
             pending: BTreeMap::new(),
             unwritten: VecDeque::new(),
             counters: Vec::new(),
+            syncing: None,
+            early: Vec::new(),
         });
         node.generation = generation;
         node.attached = true;
+        // One that still is says so again.
+        node.draining = false;
+        node.syncing = Some(NodeState::default());
+        node.early.clear();
         node.pending.retain(|_, pending| pending.to != Destination::Hub);
         node.unwritten = node.pending.keys().copied().collect();
         let _ = self.submit(name, Destination::Hub, NodeCommand::Sync {});
@@ -127,6 +154,11 @@ impl Table {
         self.nodes.get(name).is_some_and(|node| node.generation == generation)
     }
 
+    /// Whether a room could be placed.
+    pub(super) fn has_place(&self) -> bool {
+        self.nodes.values().any(|node| node.attached && !node.draining)
+    }
+
     pub(super) fn attached(&self) -> usize {
         self.nodes.values().filter(|node| node.attached).count()
     }
@@ -140,16 +172,16 @@ impl Table {
                 && let Some(mailbox) = node.rooms.get(&room)
             {
                 let result = CommandResult::failed(ErrorCode::NoNode, "the media node went away; join again");
-                deliveries.push((mailbox.clone(), Input::Done { ticket, result }));
+                deliveries.push((mailbox.clone(), Input::Done { ticket, result }.into()));
             }
         }
-        deliveries.extend(node.rooms.into_values().map(|mailbox| (mailbox, Input::NodeLost)));
+        deliveries.extend(node.rooms.into_values().map(|mailbox| (mailbox, Input::NodeLost.into())));
         deliveries
     }
 
     pub(super) fn place(&mut self, room: RoomId, mailbox: &Mailbox) -> Option<NodeName> {
-        let attached = self.nodes.iter_mut().filter(|(_, node)| node.attached);
-        let (name, node) = attached.min_by_key(|(_, node)| node.rooms.len())?;
+        let open = self.nodes.iter_mut().filter(|(_, node)| node.attached && !node.draining);
+        let (name, node) = open.min_by_key(|(_, node)| node.rooms.len())?;
         node.rooms.insert(room, mailbox.clone());
         Some(name.clone())
     }
@@ -162,13 +194,20 @@ impl Table {
     ) -> Result<(), ErrorCode> {
         let node = self.nodes.get_mut(name).ok_or(ErrorCode::NoNode)?;
         let is_end = matches!(command, NodeCommand::CloseTransport { .. } | NodeCommand::CloseRoom { .. });
+        // A node that returned as another holds nothing of a room that has not heard of the loss yet.
+        if let Destination::Room(room, _) = to
+            && !node.rooms.contains_key(&room)
+        {
+            return if is_end { Ok(()) } else { Err(ErrorCode::NoNode) };
+        }
         if node.pending.len() >= PENDING && !is_end {
             return Err(ErrorCode::Overloaded);
         }
         let id = CommandId(self.next_command);
         self.next_command += 1;
         match &command {
-            NodeCommand::Negotiate { transport, room, .. } => {
+            NodeCommand::Negotiate { transport, room, .. }
+            | NodeCommand::AttachData { transport, room, .. } => {
                 node.transports.insert(*transport, Placed { room: *room, since: id });
             }
             NodeCommand::CloseTransport { transport } => {
@@ -189,6 +228,34 @@ impl Table {
         }
     }
 
+    /// A room that was rebuilt from what the node holds.
+    pub(super) fn enlist(
+        &mut self,
+        name: &NodeName,
+        room: RoomId,
+        mailbox: &Mailbox,
+        transports: &[TransportId],
+    ) -> bool {
+        let Some(node) = self.nodes.get_mut(name) else { return false };
+        node.rooms.insert(room, mailbox.clone());
+        let placed = transports.iter().map(|transport| (*transport, Placed { room, since: CommandId(0) }));
+        node.transports.extend(placed);
+        true
+    }
+
+    /// The rooms that a `sync` brought are taken in: what was told about them meanwhile.
+    pub(super) fn end_sync(&mut self, name: &NodeName) -> Vec<Delivery> {
+        let Some(node) = self.nodes.get_mut(name) else { return Vec::new() };
+        node.syncing = None;
+        let early = std::mem::take(&mut node.early);
+        early.into_iter().flat_map(|event| self.handle_event(name, event).deliveries).collect()
+    }
+
+    /// The nodes that are attached, or may come back.
+    pub(super) fn names(&self) -> BTreeSet<NodeName> {
+        self.nodes.keys().cloned().collect()
+    }
+
     /// The next command for the link to write.
     pub(super) fn next_unwritten(&mut self, name: &NodeName, generation: Generation) -> Option<Command> {
         let epoch = self.epoch;
@@ -202,53 +269,91 @@ impl Table {
     }
 
     /// An event of the node: where it goes.
-    pub(super) fn handle_event(&mut self, name: &NodeName, event: NodeEvent) -> Vec<Delivery> {
-        let Some(node) = self.nodes.get_mut(name) else { return Vec::new() };
-        match event {
-            NodeEvent::Done { command, result } => {
-                let Some(pending) = node.pending.remove(&command) else { return Vec::new() };
-                match (pending.to, result) {
-                    (Destination::Room(room, Some(ticket)), result) => {
-                        let delivery = node
-                            .rooms
-                            .get(&room)
-                            .map(|mailbox| (mailbox.clone(), Input::Done { ticket, result }));
-                        delivery.into_iter().collect()
-                    }
-                    (Destination::Hub, CommandResult::Synced { state }) => {
-                        self.compare(name, command, &state)
-                    }
-                    _ => Vec::new(),
+    pub(super) fn handle_event(&mut self, name: &NodeName, event: NodeEvent) -> Outcome {
+        let Some(node) = self.nodes.get_mut(name) else { return Outcome::default() };
+        let mailbox = match &event {
+            NodeEvent::Done { command, .. } => {
+                let command = *command;
+                let Some(pending) = node.pending.remove(&command) else { return Outcome::default() };
+                let NodeEvent::Done { result, .. } = event else { return Outcome::default() };
+                return self.handle_done(name, command, pending, result);
+            }
+            NodeEvent::Held { command, .. } => {
+                let is_asked =
+                    node.pending.get(command).is_some_and(|pending| pending.to == Destination::Hub);
+                if let (true, Some(held), NodeEvent::Held { state, .. }) =
+                    (is_asked, &mut node.syncing, event)
+                {
+                    add(held, state);
                 }
+                return Outcome::default();
             }
             NodeEvent::Transport { transport, .. }
             | NodeEvent::Candidate { transport, .. }
             | NodeEvent::Slot { transport, .. }
             | NodeEvent::Data { transport, .. }
             | NodeEvent::TopicClosed { transport, .. } => {
-                let room = node.transports.get(&transport);
-                let mailbox = room.and_then(|placed| node.rooms.get(&placed.room)).cloned();
-                if matches!(
-                    &event,
-                    NodeEvent::Transport { state: patchbay_protocol::TransportState::Failed { .. }, .. }
-                ) {
-                    node.transports.remove(&transport);
+                node.transports.get(transport).and_then(|placed| node.rooms.get(&placed.room)).cloned()
+            }
+            NodeEvent::Speakers { room, .. } => node.rooms.get(room).cloned(),
+            NodeEvent::Timeline { .. } => {
+                if let NodeEvent::Timeline { transport, steps } = event {
+                    self.timelines.add(transport, steps);
                 }
-                mailbox.map(|mailbox| (mailbox, Input::Node(event))).into_iter().collect()
+                return Outcome::default();
             }
-            NodeEvent::Speakers { room, .. } => {
+            NodeEvent::Report { .. } => {
+                if let NodeEvent::Report { counters } = event {
+                    node.counters = counters;
+                }
+                return Outcome::default();
+            }
+            NodeEvent::Draining {} => {
+                node.draining = true;
+                return Outcome::default();
+            }
+            NodeEvent::Hello { .. } => return Outcome::default(),
+        };
+        let Some(mailbox) = mailbox else {
+            if node.syncing.is_some() && node.early.len() < EARLY {
+                node.early.push(event);
+            }
+            return Outcome::default();
+        };
+        if let NodeEvent::Transport { transport, state: TransportState::Failed { .. } } = &event {
+            node.transports.remove(transport);
+        }
+        Outcome { deliveries: vec![(mailbox, Input::Node(event).into())], ..Outcome::default() }
+    }
+
+    fn handle_done(
+        &mut self,
+        name: &NodeName,
+        command: CommandId,
+        pending: Pending,
+        result: CommandResult,
+    ) -> Outcome {
+        let Some(node) = self.nodes.get_mut(name) else { return Outcome::default() };
+        match (pending.to, result) {
+            (Destination::Room(room, Some(ticket)), result) => {
                 let mailbox = node.rooms.get(&room).cloned();
-                mailbox.map(|mailbox| (mailbox, Input::Node(event))).into_iter().collect()
+                let delivery = mailbox.map(|mailbox| (mailbox, Input::Done { ticket, result }.into()));
+                Outcome { deliveries: delivery.into_iter().collect(), ..Outcome::default() }
             }
-            NodeEvent::Timeline { transport, steps } => {
-                self.timelines.add(transport, steps);
-                Vec::new()
+            (Destination::Hub, CommandResult::Synced { state }) => {
+                let mut held = node.syncing.take().unwrap_or_default();
+                // Until the rooms it brings are taken in.
+                node.syncing = Some(NodeState::default());
+                add(&mut held, state);
+                self.compare(name, command, held)
             }
-            NodeEvent::Report { counters } => {
-                node.counters = counters;
-                Vec::new()
+            (Destination::Room(..), CommandResult::Failed { error })
+                if matches!(pending.command, NodeCommand::StoreBlob { .. }) =>
+            {
+                warn!(node = %name, code = ?error.code, "the node does not keep what the room would be rebuilt from");
+                Outcome::default()
             }
-            NodeEvent::Hello { .. } => Vec::new(),
+            _ => Outcome::default(),
         }
     }
 
@@ -266,16 +371,17 @@ impl Table {
             {
                 let result =
                     CommandResult::failed(ErrorCode::Overloaded, "the media node did not answer in time");
-                deliveries.push((mailbox.clone(), Input::Done { ticket, result }));
+                deliveries.push((mailbox.clone(), Input::Done { ticket, result }.into()));
             }
             false
         });
         deliveries
     }
 
-    /// What the node holds against what it should hold: the first ends what nobody knows, and tells who is missing.
-    fn compare(&mut self, name: &NodeName, sync: CommandId, state: &NodeState) -> Vec<Delivery> {
-        let Some(node) = self.nodes.get_mut(name) else { return Vec::new() };
+    /// What the node holds against what it should hold: it ends what nobody knows, rooms are told what is missing and what
+    /// there is, and rooms of an earlier life are for others to take in.
+    fn compare(&mut self, name: &NodeName, sync: CommandId, state: NodeState) -> Outcome {
+        let Some(node) = self.nodes.get_mut(name) else { return Outcome::default() };
         let held: BTreeSet<TransportId> =
             state.transports.iter().map(|snapshot| snapshot.transport).collect();
         // A transport whose offer has no answer yet may or may not be there.
@@ -283,7 +389,9 @@ impl Table {
             .pending
             .values()
             .filter_map(|pending| match &pending.command {
-                NodeCommand::Negotiate { transport, .. } => Some(*transport),
+                NodeCommand::Negotiate { transport, .. } | NodeCommand::AttachData { transport, .. } => {
+                    Some(*transport)
+                }
                 _ => None,
             })
             .collect();
@@ -301,32 +409,41 @@ impl Table {
         for (transport, room) in missing {
             node.transports.remove(&transport);
             if let Some(mailbox) = node.rooms.get(&room) {
-                deliveries.push((mailbox.clone(), Input::TransportGone(transport)));
+                deliveries.push((mailbox.clone(), Input::TransportGone(transport).into()));
             }
         }
-        let unknown_rooms: Vec<RoomId> =
-            state.rooms.iter().map(|held| held.room).filter(|room| !node.rooms.contains_key(room)).collect();
-        let unknown_transports: Vec<TransportId> = state
-            .transports
-            .iter()
-            .filter(|held| {
-                !node.transports.contains_key(&held.transport) && !unknown_rooms.contains(&held.room)
-            })
-            .map(|held| held.transport)
-            .collect();
-        for room in unknown_rooms {
-            let _ = self.submit(name, Destination::Hub, NodeCommand::CloseRoom { room });
+
+        let mut by_room: BTreeMap<RoomId, Orphan> = BTreeMap::new();
+        for RoomState { room, blobs } in state.rooms {
+            by_room.insert(room, Orphan { room, blobs, transports: Vec::new() });
+        }
+        let mut unknown_transports = Vec::new();
+        for snapshot in state.transports {
+            let is_known = node.transports.contains_key(&snapshot.transport);
+            match by_room.get_mut(&snapshot.room) {
+                Some(held) if is_known || !node.rooms.contains_key(&snapshot.room) => {
+                    held.transports.push(snapshot);
+                }
+                _ if is_known => {}
+                _ => unknown_transports.push(snapshot.transport),
+            }
+        }
+        for (room, mailbox) in &node.rooms {
+            let (blobs, transports) =
+                by_room.remove(room).map(|held| (held.blobs, held.transports)).unwrap_or_default();
+            deliveries.push((mailbox.clone(), Mail::Synced { blobs, transports }));
         }
         for transport in unknown_transports {
             let _ = self.submit(name, Destination::Hub, NodeCommand::CloseTransport { transport });
         }
-        deliveries
+        Outcome { deliveries, orphans: by_room.into_values().collect(), is_synced: true }
     }
 
     pub(super) fn gauges(&self) -> Vec<NodeGauges> {
         let gauges = |(name, node): (&NodeName, &Node)| NodeGauges {
             node: name.clone(),
             attached: node.attached,
+            draining: node.draining,
             rooms: node.rooms.len() as u64,
             pending_commands: node.pending.len() as u64,
             counters: node.counters.clone(),
@@ -337,7 +454,18 @@ impl Table {
 
 /// Hands mail to rooms. A room never waits for a node, so this can't stall for long.
 pub(super) async fn deliver(deliveries: Vec<Delivery>) {
-    for (mailbox, input) in deliveries {
-        let _ = mailbox.send(Mail::Input(input)).await;
+    for (mailbox, mail) in deliveries {
+        let _ = mailbox.send(mail).await;
     }
+}
+
+/// Adds a part to what other parts told. A room's texts may come in several.
+fn add(held: &mut NodeState, part: NodeState) {
+    for state in part.rooms {
+        match held.rooms.last_mut() {
+            Some(last) if last.room == state.room => last.blobs.extend(state.blobs),
+            _ => held.rooms.push(state),
+        }
+    }
+    held.transports.extend(part.transports);
 }

@@ -2,16 +2,22 @@
 
 use std::collections::HashMap;
 
-use patchbay_protocol::node::CommandResult;
-use patchbay_protocol::{ErrorCode, NodeName};
-use tokio::sync::mpsc;
+use patchbay_protocol::node::{CommandResult, NodeCommand, NodeEvent};
+use patchbay_protocol::{
+    ErrorCode, Joined, NodeName, ParticipantNumber, Reply, RoomId, RoomName, ServerEvent,
+};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 use tracing::{Instrument, info, info_span};
 
-use super::{Mail, Mailbox, Port, Rooms, now};
-use crate::connection::Body;
+use super::adoption::{Adopted, JOINS_WAIT};
+use super::record::{Changes, Records};
+use super::{Mail, Mailbox, Port, Rooms, now, random_53_bits};
+use crate::metric::Share;
 use crate::node::NodeHub;
-use crate::room::{Input, MemberId, Output, Room};
+use crate::room::{Input, MemberId, Output, Room, Ticket};
+use crate::session::Body;
+use crate::store::Written;
 
 struct Driver {
     room: Room,
@@ -19,20 +25,69 @@ struct Driver {
     node: Option<NodeName>,
     mailbox: Mailbox,
     rooms: Rooms,
+    records: Records,
+    people: Share,
+    /// Results of the store, of which no more are under way than the room waits for.
+    stored: (mpsc::UnboundedSender<(Ticket, Written)>, mpsc::UnboundedReceiver<(Ticket, Written)>),
 }
 
-/// Runs a room until it is over.
-pub(super) async fn run(room: Room, mailbox: Mailbox, inbox: mpsc::Receiver<Mail>, rooms: Rooms) {
+/// Runs a room until it is over: what a node may still bring of it, or else a new one.
+pub(super) async fn run(
+    name: RoomName,
+    adopted: Option<oneshot::Receiver<Box<Adopted>>>,
+    mailbox: Mailbox,
+    inbox: mpsc::Receiver<Mail>,
+    rooms: Rooms,
+) {
+    if let Some(mut adopted) = adopted {
+        rooms.shared.hub.expected_until(JOINS_WAIT, || !adopted.is_empty()).await;
+        if let Some(adopted) = rooms.end_wait(&name, &mut adopted) {
+            return run_adopted(*adopted, mailbox, inbox, rooms).await;
+        }
+    }
+    let room = Room::new(now(), name, RoomId(random_53_bits()), rooms.shared.config.clone());
+    start(room, None, Records::default(), mailbox, inbox, rooms).await;
+}
+
+/// Runs a room that was rebuilt.
+pub(super) async fn run_adopted(
+    adopted: Adopted,
+    mailbox: Mailbox,
+    inbox: mpsc::Receiver<Mail>,
+    rooms: Rooms,
+) {
+    let Adopted { room, node, records } = adopted;
+    start(room, Some(node), records, mailbox, inbox, rooms).await;
+}
+
+async fn start(
+    room: Room,
+    node: Option<NodeName>,
+    records: Records,
+    mailbox: Mailbox,
+    inbox: mpsc::Receiver<Mail>,
+    rooms: Rooms,
+) {
     let span = info_span!("room", room = %room.name());
-    let driver = Driver { room, ports: HashMap::new(), node: None, mailbox, rooms };
+    let stored = mpsc::unbounded_channel();
+    let people = rooms.shared.metrics.participants();
+    let driver = Driver { room, ports: HashMap::new(), node, mailbox, rooms, records, people, stored };
     driver.run(inbox).instrument(span).await;
 }
 
 impl Driver {
     async fn run(mut self, mut inbox: mpsc::Receiver<Mail>) {
+        // Before anybody comes in, so that whoever joins first has the history.
+        if self.rooms.shared.store.is_kept() {
+            let kept = self.rooms.shared.store.load(self.room.name()).await;
+            self.room.handle(now(), Input::Restored(kept));
+        }
         info!("room opened");
+        // What is to be done for a rebuilt room before anybody says anything.
+        self.carry_out();
         loop {
-            let deadline = self.room.deadline();
+            let store = self.records.due(now().at, self.room.len());
+            let deadline = [self.room.deadline(), store].into_iter().flatten().min();
             let due = async {
                 match deadline {
                     Some(deadline) => sleep_until(Instant::from_std(deadline)).await,
@@ -41,19 +96,19 @@ impl Driver {
             };
             tokio::select! {
                 mail = inbox.recv() => match mail {
-                    Some(Mail::Join { member, id, join, port }) => {
-                        self.ports.insert(member, port);
-                        self.room.handle(now(), Input::Join { member, id, join });
-                    }
-                    Some(Mail::Input(input)) => {
-                        if matches!(input, Input::NodeLost) {
-                            self.node = None;
-                        }
-                        self.room.handle(now(), input);
-                    }
+                    Some(mail) => self.handle(mail),
                     None => break,
                 },
-                () = due => self.room.handle_deadline(now()),
+                Some((ticket, result)) = self.stored.1.recv() => {
+                    self.room.handle(now(), Input::Stored { ticket, result });
+                }
+                () = due => {
+                    let now = now();
+                    if self.room.deadline().is_some_and(|deadline| deadline <= now.at) {
+                        self.room.handle_deadline(now);
+                        self.records.mark();
+                    }
+                }
             }
             if self.carry_out() && self.rooms.close(self.room.name(), &inbox) {
                 break;
@@ -65,8 +120,88 @@ impl Driver {
         info!("room closed");
     }
 
+    fn handle(&mut self, mail: Mail) {
+        match mail {
+            Mail::Join { member, id, join, port } => {
+                let is_resource = matches!(port, Port::Resource(_));
+                self.ports.insert(member, port);
+                self.room.handle(now(), Input::Join { member, id, join });
+                if is_resource {
+                    self.room.set_resource(member);
+                }
+                self.records.mark();
+            }
+            Mail::Reclaim { member, port, reply } => self.reclaim(member, port, reply),
+            Mail::Synced { blobs, transports } => {
+                self.records = Records::holding(&blobs);
+                self.room.handle(now(), Input::Synced(transports));
+            }
+            Mail::Input(input) => {
+                if matches!(input, Input::NodeLost) {
+                    self.node = None;
+                    self.records = Records::default();
+                }
+                // What flows and who speaks changes nothing of what is stored, and comes often.
+                if !matches!(input, Input::Node(NodeEvent::Slot { .. } | NodeEvent::Speakers { .. })) {
+                    self.records.mark();
+                }
+                self.room.handle(now(), input);
+            }
+        }
+    }
+
+    fn reclaim(&mut self, member: MemberId, port: Port, reply: oneshot::Sender<Option<Box<Joined>>>) {
+        let joined = self.room.reclaim(now(), member).map(Box::new);
+        let is_there = joined.is_some();
+        if reply.send(joined).is_err() {
+            // Whoever asked is gone by now; somebody may ask again.
+            if !self.ports.contains_key(&member) {
+                self.room.lay_down(now(), member);
+            }
+        } else if is_there {
+            self.ports.insert(member, port);
+        }
+    }
+
     /// Does what the room wants done. True once the room is over.
     fn carry_out(&mut self) -> bool {
+        let over = self.carry_out_all();
+        self.people.set(self.room.len());
+        let time = now().at;
+        if self.records.due(time, self.room.len()).is_some_and(|due| due <= time) {
+            for changes in self.records.all(time, self.room.records()) {
+                self.store(changes);
+            }
+        }
+        over
+    }
+
+    /// Has texts kept with the room on its node. A room goes to a node for that alone.
+    fn store(&mut self, changes: Changes) {
+        if changes.is_empty() {
+            return;
+        }
+        if self.node.is_none() {
+            self.node = self.hub().place(self.room.id(), &self.mailbox);
+        }
+        let Some(node) = &self.node else {
+            // There is nowhere to keep it. The next node gets all of it.
+            self.records = Records::default();
+            return;
+        };
+        let command = NodeCommand::StoreBlob { room: self.room.id(), blobs: changes.clone() };
+        if self.hub().submit(node, self.room.id(), None, command).is_err() {
+            self.records.take_back(&changes);
+        }
+    }
+
+    /// Stores what a member is rebuilt from, before the node or the member itself hears more.
+    fn store_member(&mut self, number: ParticipantNumber) {
+        let changes = self.records.some(self.room.records_of(number));
+        self.store(changes);
+    }
+
+    fn carry_out_all(&mut self) -> bool {
         let mut over = false;
         loop {
             let outputs: Vec<Output> = std::iter::from_fn(|| self.room.poll()).collect();
@@ -90,17 +225,24 @@ impl Driver {
     fn carry_out_one(&mut self, output: Output) -> bool {
         match output {
             Output::Reply { member, id, result } => {
+                if let Ok(Reply::Joined(joined)) = &result {
+                    self.store_member(joined.participant.number);
+                }
                 if let Some(port) = self.ports.get(&member) {
                     port.reply(id, result);
                 }
             }
             Output::Event { to, event } => {
+                if let ServerEvent::Chat { .. } = event {
+                    self.rooms.shared.metrics.chat_lines.add(1);
+                }
                 let body = Body::event(&event);
                 for port in to.iter().filter_map(|member| self.ports.get(member)) {
                     port.event(&body);
                 }
             }
             Output::Detached { member, close } => {
+                self.rooms.shared.waiting.forget(member);
                 if let Some(port) = self.ports.remove(&member) {
                     port.detach(close);
                 }
@@ -108,6 +250,10 @@ impl Driver {
             Output::Command { ticket, command } => {
                 if self.node.is_none() && ticket.is_some() {
                     self.node = self.hub().place(self.room.id(), &self.mailbox);
+                }
+                if let NodeCommand::Negotiate { participant, .. } = &command {
+                    // First, so that the node has it by the time it answers: who is told that it joined can come back.
+                    self.store_member(*participant);
                 }
                 let sent = match &self.node {
                     Some(node) => self.hub().submit(node, self.room.id(), ticket, command),
@@ -119,6 +265,14 @@ impl Driver {
                     self.room.handle(now(), Input::Done { ticket, result });
                 }
             }
+            Output::Store { ticket, write } => {
+                let stored = self.stored.0.clone();
+                self.rooms.shared.store.submit(self.room.name(), write, move |result| {
+                    let _ = stored.send((ticket, result));
+                });
+            }
+            // Nothing here calls yet on behalf of the server.
+            Output::CallDone { .. } => {}
             Output::Over => return true,
         }
         false

@@ -3,20 +3,30 @@
 //! The directory hands joins to a room's task and makes the task when there is none. Everything else a member says goes
 //! straight to its room through the [`Mailbox`] it got when it joined.
 
+mod adoption;
 mod driver;
 mod port;
+mod record;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use patchbay_protocol::{ErrorCode, ProtocolError, RequestId, RoomId, RoomName};
-use tokio::sync::mpsc;
+use patchbay_protocol::node::TransportSnapshot;
+use patchbay_protocol::{ErrorCode, Joined, ProtocolError, RequestId, RoomName};
+use tokio::sync::{mpsc, oneshot};
 
+pub(crate) use adoption::Orphan;
+use adoption::{Adopted, JOINS_WAIT, Waiting};
 pub(crate) use port::Port;
 
+use crate::auth::{Authority, Revocation};
+use crate::metric::Metrics;
 use crate::node::NodeHub;
-use crate::room::{Input, Join, MemberId, Moment, Room, RoomConfig};
+use crate::refusal::spread_retry;
+use crate::room::{Input, Join, MemberId, Moment, RoomConfig};
+use crate::store::Store;
 
 /// Inputs that may wait for one room. Cost of raising: memory, and a longer wait before somebody hears "overloaded".
 const MAILBOX: usize = 4_096;
@@ -26,8 +36,18 @@ const MAILBOX: usize = 4_096;
 pub(crate) enum Mail {
     /// Somebody wants in; its port gets the reply.
     Join { member: MemberId, id: RequestId, join: Box<Join>, port: Port },
+    /// Somebody takes a session up that was found on a node; its port gets what comes from here on.
+    Reclaim { member: MemberId, port: Port, reply: oneshot::Sender<Option<Box<Joined>>> },
+    /// What the room's node holds of it, after its link was down.
+    Synced { blobs: BTreeMap<String, String>, transports: Vec<TransportSnapshot> },
     /// Anything else.
     Input(Input),
+}
+
+impl From<Input> for Mail {
+    fn from(input: Input) -> Self {
+        Self::Input(input)
+    }
 }
 
 /// The way into one room's task.
@@ -39,15 +59,58 @@ pub(crate) struct Rooms {
     shared: Arc<Shared>,
 }
 
+/// The same, without keeping them.
+#[derive(Clone)]
+pub(crate) struct WeakRooms {
+    shared: Weak<Shared>,
+}
+
+/// One room in the directory.
+struct Entry {
+    mailbox: Mailbox,
+    /// Its task waits for what a node may still bring of this room.
+    cradle: Option<oneshot::Sender<Box<Adopted>>>,
+}
+
+/// Ids of members that come with rebuilt rooms begin here; those of members that join begin at 1.
+const FIRST_ADOPTED: u64 = 1 << 63;
+
 struct Shared {
-    open: Mutex<HashMap<RoomName, Mailbox>>,
+    open: Mutex<HashMap<RoomName, Entry>>,
+    waiting: Waiting,
+    /// For members that come with rebuilt rooms.
+    next_member: AtomicU64,
     config: RoomConfig,
     hub: NodeHub,
+    store: Store,
+    authority: Authority,
+    max_rooms: usize,
+    metrics: Arc<Metrics>,
 }
 
 impl Rooms {
-    pub(crate) fn new(config: RoomConfig, hub: NodeHub) -> Self {
-        Self { shared: Arc::new(Shared { open: Mutex::default(), config, hub }) }
+    pub(crate) fn new(
+        config: RoomConfig,
+        hub: NodeHub,
+        store: Store,
+        authority: Authority,
+        max_rooms: usize,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let shared = Arc::new(Shared {
+            open: Mutex::default(),
+            waiting: Waiting::default(),
+            next_member: AtomicU64::new(FIRST_ADOPTED),
+            config,
+            hub,
+            store,
+            authority,
+            max_rooms,
+            metrics,
+        });
+        let weak = WeakRooms { shared: Arc::downgrade(&shared) };
+        shared.hub.restore_into(weak);
+        Self { shared }
     }
 
     /// Sends a join to a room, which is opened if need be, and returns the way to its task.
@@ -60,14 +123,25 @@ impl Rooms {
         port: Port,
     ) -> Result<Mailbox, ProtocolError> {
         let mut open = self.open();
+        // Under the lock, so that whoever is revoked now is either seen here or sent out by its room.
+        self.shared.authority.recheck(name, &join.identity, join.credential.as_ref())?;
         let mailbox = match open.get(name) {
-            Some(mailbox) => mailbox.clone(),
+            Some(entry) => entry.mailbox.clone(),
+            None if open.len() >= self.shared.max_rooms => {
+                let error =
+                    ProtocolError::new(ErrorCode::Overloaded, "the server has as many rooms as it may");
+                return Err(error.retry_after(spread_retry()));
+            }
             None => {
                 let (mailbox, inbox) = mpsc::channel(MAILBOX);
-                let room =
-                    Room::new(now(), name.clone(), RoomId(random_53_bits()), self.shared.config.clone());
-                tokio::spawn(driver::run(room, mailbox.clone(), inbox, self.clone()));
-                open.insert(name.clone(), mailbox.clone());
+                let (cradle, adopted) = if self.shared.hub.is_expecting(JOINS_WAIT) {
+                    let (cradle, adopted) = oneshot::channel();
+                    (Some(cradle), Some(adopted))
+                } else {
+                    (None, None)
+                };
+                tokio::spawn(driver::run(name.clone(), adopted, mailbox.clone(), inbox, self.clone()));
+                open.insert(name.clone(), Entry { mailbox: mailbox.clone(), cradle });
                 mailbox
             }
         };
@@ -80,6 +154,13 @@ impl Rooms {
         Ok(mailbox)
     }
 
+    /// Sends out whoever is in a room by what was revoked.
+    pub(crate) async fn revoke(&self, revocation: &Revocation) {
+        for mailbox in self.mailboxes() {
+            let _ = mailbox.send(Mail::Input(Input::Revoke(revocation.clone()))).await;
+        }
+    }
+
     /// How many rooms are open.
     pub(crate) fn len(&self) -> usize {
         self.open().len()
@@ -87,13 +168,29 @@ impl Rooms {
 
     /// Sends everybody home.
     pub(crate) async fn shutdown(&self) {
-        let mailboxes: Vec<Mailbox> = self.open().values().cloned().collect();
-        for mailbox in mailboxes {
+        for mailbox in self.mailboxes() {
             let _ = mailbox.send(Mail::Input(Input::Shutdown)).await;
         }
     }
 
-    fn open(&self) -> MutexGuard<'_, HashMap<RoomName, Mailbox>> {
+    fn mailboxes(&self) -> Vec<Mailbox> {
+        self.open().values().map(|entry| entry.mailbox.clone()).collect()
+    }
+
+    /// A room's task waits no longer for what a node may bring: what came is taken, else the room is a new one.
+    fn end_wait(
+        &self,
+        name: &RoomName,
+        adopted: &mut oneshot::Receiver<Box<Adopted>>,
+    ) -> Option<Box<Adopted>> {
+        let mut open = self.open();
+        if let Some(entry) = open.get_mut(name) {
+            entry.cradle = None;
+        }
+        adopted.try_recv().ok()
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<RoomName, Entry>> {
         self.shared.open.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
@@ -105,6 +202,12 @@ impl Rooms {
             return true;
         }
         false
+    }
+}
+
+impl WeakRooms {
+    pub(crate) fn upgrade(&self) -> Option<Rooms> {
+        self.shared.upgrade().map(|shared| Rooms { shared })
     }
 }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use patchbay_protocol::{CloseCode, ProtocolError, Reply, RequestId};
 
-use crate::connection::{Body, Session};
 use crate::room::MemberId;
+use crate::session::{Body, Session};
 use crate::whip::Resource;
 
 /// A member's end: a session, or a WHIP or WHEP resource.

@@ -64,19 +64,14 @@ async fn a_node_that_comes_back_is_compared_with_what_it_should_hold() {
     };
     let orphan = TransportId(42);
     let held = NodeState {
-        rooms: [room, RoomId(7)].map(|room| patchbay_protocol::node::RoomState { room, blobs: Default::default() }).to_vec(),
+        rooms: [room, RoomId(7)]
+            .map(|room| patchbay_protocol::node::RoomState { room, blobs: Default::default() })
+            .to_vec(),
         transports: vec![snapshot(kept, room), snapshot(orphan, room), snapshot(TransportId(43), RoomId(7))],
     };
     let mut node = ScriptedNode::attach_holding(&server.hub, "node-1", 1, held);
     assert_eq!(grace.event("left").await["reason"], "node_lost");
     assert_eq!(ada.event("participant_left").await["reason"], "node_lost");
-    let closed_room = node
-        .expect(|command| match command {
-            NodeCommand::CloseRoom { room } => Some(*room),
-            _ => None,
-        })
-        .await;
-    assert_eq!(closed_room, RoomId(7));
     let closed = node
         .expect(|command| match command {
             NodeCommand::CloseTransport { transport } => Some(*transport),
@@ -84,6 +79,13 @@ async fn a_node_that_comes_back_is_compared_with_what_it_should_hold() {
         })
         .await;
     assert_eq!(closed, orphan);
+    let closed_room = node
+        .expect(|command| match command {
+            NodeCommand::CloseRoom { room } => Some(*room),
+            _ => None,
+        })
+        .await;
+    assert_eq!(closed_room, RoomId(7));
     ada.ok(json!({"type": "chat", "text": "still here"})).await;
 }
 

@@ -1,15 +1,22 @@
 //! A node without media: it answers commands as a script would, and says what the test tells it to say.
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
+use futures_util::{SinkExt, StreamExt};
 use patchbay_protocol::node::{
-    AcceptedPublication, Command, CommandResult, Event, NodeCommand, NodeEvent, NodeState,
+    AcceptedPublication, Command, CommandResult, Event, NodeCommand, NodeEvent, NodeState, RoomState,
+    TransportSnapshot,
 };
 use patchbay_protocol::{AnsweredSlot, Epoch, ErrorCode, NodeName, TransportId};
 use patchbay_signaling::NodeHub;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tokio_tungstenite::connect_async;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 use super::PATIENCE;
 
@@ -65,6 +72,61 @@ impl ScriptedNode {
         Self { shared, commands: seen_receiver, task }
     }
 
+    /// Attaches over a WebSocket, as a node in another process does. Ends when the server does.
+    pub(crate) async fn dial(
+        address: SocketAddr,
+        secret: &str,
+        name: &str,
+        epoch: u64,
+        held: NodeState,
+    ) -> Self {
+        let mut request = format!("ws://{address}/v1/nodes").into_client_request().unwrap();
+        request.headers_mut().insert("authorization", format!("Bearer {secret}").parse().unwrap());
+        request.headers_mut().insert("sec-websocket-protocol", "patchbay.node.v1".parse().unwrap());
+        let (mut socket, _) = timeout(PATIENCE, connect_async(request)).await.unwrap().unwrap();
+        let (events, mut event_receiver) = mpsc::channel(64);
+        let shared = Arc::new(Shared { events, state: Mutex::new(State { held, ..State::default() }) });
+        let (seen, seen_receiver) = mpsc::unbounded_channel();
+        let script = shared.clone();
+        let hello = NodeEvent::Hello { node: NodeName::new(name), epoch: Epoch(epoch), version: "0".into() };
+        script.say(hello).await;
+        let task = tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    event = event_receiver.recv() => {
+                        let Some(event) = event else { return };
+                        if socket.send(Message::text(serde_json::to_string(&event).unwrap())).await.is_err() {
+                            return;
+                        }
+                    }
+                    message = socket.next() => match message {
+                        Some(Ok(Message::Text(text))) => {
+                            let command: Command = serde_json::from_str(&text).unwrap();
+                            let (id, result) = (command.id, script.answer(&command.command));
+                            let _ = seen.send(command);
+                            if let Some(result) = result {
+                                script.say(NodeEvent::Done { command: id, result }).await;
+                            }
+                        }
+                        Some(Ok(_)) => {}
+                        _ => return,
+                    }
+                }
+            }
+        });
+        Self { shared, commands: seen_receiver, task }
+    }
+
+    /// What the node holds by now, as far as commands told.
+    pub(crate) fn held(&self) -> NodeState {
+        self.shared.state.lock().unwrap().held.clone()
+    }
+
+    /// Waits until the link has ended from the other side.
+    pub(crate) async fn ended(&mut self) {
+        timeout(PATIENCE, &mut self.task).await.expect("the link should end").unwrap();
+    }
+
     /// Sends an event.
     pub(crate) async fn say(&self, event: NodeEvent) {
         self.shared.say(event).await;
@@ -116,10 +178,11 @@ impl Shared {
     }
 
     fn answer(&self, command: &NodeCommand) -> Option<CommandResult> {
-        let state = self.state.lock().unwrap();
+        let mut state = self.state.lock().unwrap();
         if state.is_silent {
             return None;
         }
+        hold(&mut state.held, command);
         Some(match command {
             NodeCommand::Negotiate { sdp, .. } if sdp.contains("refuse me") => {
                 CommandResult::failed(ErrorCode::InvalidSdp, "this offer can't be carried")
@@ -146,5 +209,47 @@ impl Shared {
             NodeCommand::Sync {} => CommandResult::Synced { state: state.held.clone() },
             _ => CommandResult::Done {},
         })
+    }
+}
+
+/// Keeps what a command has a node hold.
+fn hold(held: &mut NodeState, command: &NodeCommand) {
+    match command.clone() {
+        NodeCommand::Negotiate { sdp, transport, room, participant, publications, slots, .. }
+            if !sdp.contains("refuse me") =>
+        {
+            held.transports.retain(|snapshot| snapshot.transport != transport);
+            let connected = true;
+            held.transports.push(TransportSnapshot {
+                transport,
+                room,
+                participant,
+                connected,
+                publications,
+                slots,
+            });
+            if held.rooms.iter().all(|known| known.room != room) {
+                held.rooms.push(RoomState { room, blobs: BTreeMap::new() });
+            }
+        }
+        NodeCommand::StoreBlob { room, blobs } => {
+            if held.rooms.iter().all(|known| known.room != room) {
+                held.rooms.push(RoomState { room, blobs: BTreeMap::new() });
+            }
+            for known in held.rooms.iter_mut().filter(|known| known.room == room) {
+                for (key, text) in blobs.clone() {
+                    known.blobs.remove(&key);
+                    known.blobs.extend(text.map(|text| (key, text)));
+                }
+            }
+        }
+        NodeCommand::CloseTransport { transport } => {
+            held.transports.retain(|snapshot| snapshot.transport != transport);
+        }
+        NodeCommand::CloseRoom { room } => {
+            held.transports.retain(|snapshot| snapshot.room != room);
+            held.rooms.retain(|known| known.room != room);
+        }
+        _ => {}
     }
 }
