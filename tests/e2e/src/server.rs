@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -148,6 +148,31 @@ impl Server {
         Ok(())
     }
 
+    /// Sends a signal, by its name without `SIG`, to a process: the first listens on HTTP.
+    pub fn signal(&self, process: usize, name: &str) -> Result<(), String> {
+        let (child, _) = self.processes.get(process).ok_or("no such process")?;
+        let sent = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status();
+        let is_sent = sent.map_err(|error| error.to_string())?.success();
+        is_sent.then_some(()).ok_or_else(|| format!("SIG{name} was not taken"))
+    }
+
+    /// Waits until a process has ended.
+    pub async fn ended(&mut self, process: usize, within: Duration) -> Result<ExitStatus, String> {
+        let logs = self.logs();
+        let (child, _) = self.processes.get_mut(process).ok_or("no such process")?;
+        let child = std::sync::Mutex::new(child);
+        let ended = until(within, "a process to end", || async {
+            child.lock().ok().and_then(|mut child| child.try_wait().ok().flatten())
+        });
+        ended.await.map_err(|error| format!("{error}\n{logs}"))
+    }
+
+    /// Everything a process has logged so far.
+    pub fn log(&self, process: usize) -> String {
+        let path = self.processes.get(process).map(|(_, log)| log.clone()).unwrap_or_default();
+        std::fs::read_to_string(path).unwrap_or_default()
+    }
+
     fn logs(&self) -> String {
         self.processes.iter().map(|(_, log)| tail(log)).collect()
     }
@@ -160,6 +185,17 @@ impl Drop for Server {
             let _ = child.wait();
         }
     }
+}
+
+/// A token that `patchbay token` mints.
+pub fn token(arguments: &[&str]) -> Result<String, String> {
+    let output = Command::new(program("patchbay")?)
+        .arg("token")
+        .args(arguments)
+        .output()
+        .map_err(|error| error.to_string())?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
 }
 
 /// The headless peer as a program.

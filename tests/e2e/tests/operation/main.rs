@@ -1,0 +1,4 @@
+//! Operation: how the server ends, and what it writes.
+
+mod drain;
+mod log;
