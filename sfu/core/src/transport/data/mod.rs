@@ -110,6 +110,8 @@ pub struct DataChannels {
     window: Window,
     /// Bytes in the queues of all channels.
     queued_bytes: usize,
+    /// Whether any channel may be above its high-water mark.
+    has_over: bool,
     outgoing: VecDeque<Bytes>,
     /// Whether the machine may have something to send.
     is_flush_due: bool,
@@ -162,6 +164,7 @@ impl DataChannels {
             flow: Flow::default(),
             window: Window::default(),
             queued_bytes: 0,
+            has_over: false,
             outgoing: VecDeque::new(),
             is_flush_due: false,
             last_data: None,

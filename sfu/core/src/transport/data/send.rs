@@ -57,7 +57,7 @@ impl DataChannels {
                 let channel = self.channels.get_mut(&key.0);
                 return match channel {
                     Some(channel) if channel.info.reliability == Reliability::Reliable => {
-                        channel.is_over = true;
+                        (channel.is_over, self.has_over) = (true, true);
                         SendOutcome::Full
                     }
                     // Others have taken all the room. It is lost, as any message on such a channel may be.
@@ -202,14 +202,16 @@ impl DataChannels {
     pub(super) fn tell_writable(&mut self, events: &mut VecDeque<TransportEvent>) {
         self.mark_over();
         let low_water = self.high_water_bytes() / 2;
-        if self.queued_bytes > TRANSPORT_QUEUE_BYTES / 2 {
+        if !self.has_over || self.queued_bytes > TRANSPORT_QUEUE_BYTES / 2 {
             return;
         }
+        self.has_over = false;
         for (id, channel) in &mut self.channels {
             if channel.is_over && channel.queued_bytes <= low_water && !channel.is_crowded() {
                 channel.is_over = false;
                 events.push_back(TransportEvent::Writable { channel: ChannelKey(*id) });
             }
+            self.has_over |= channel.is_over;
         }
     }
 
@@ -233,11 +235,13 @@ impl DataChannels {
         let high_water = self.high_water_bytes();
         if self.queued_bytes >= TRANSPORT_QUEUE_BYTES {
             self.channels.values_mut().for_each(|channel| channel.is_over = true);
+            self.has_over = true;
             return;
         }
         for id in self.schedule.ids() {
             if let Some(channel) = self.channels.get_mut(&id) {
                 channel.is_over |= channel.queued_bytes >= high_water || channel.is_crowded();
+                self.has_over |= channel.is_over;
             }
         }
     }
