@@ -1,195 +1,235 @@
-//! What a connection does with a message: `hello` and `join` here, everything else in the room.
+//! What is done with a client's requests: `join` here, everything else in the room.
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use patchbay_protocol::{
-    ClientRequest, CloseCode, ErrorCode, PROTOCOL_VERSION, ProtocolError, Reply, RequestId, SessionId,
-    TroubleKind, Welcome, limit,
+    Claims, ClientMessage, ClientRequest, CloseCode, ErrorCode, ProtocolError, Reply, RequestId, TroubleKind,
+    limit,
 };
-use tracing::{debug, info};
+use tracing::info;
 
 use super::envelope::{Unreadable, kind, parse, peek_id};
-use super::session::{Seen, Session, not_joined};
+use crate::Config;
 use crate::app::App;
 use crate::auth::Secret;
 use crate::entrance::{Visitor, admit};
-use crate::limit::TokenBucket;
+use crate::limit::SessionRate;
+use crate::permission::{self, Act, Stage};
 use crate::room::Input;
 use crate::rooms::{Mail, Port};
+use crate::session::{Attachment, Session, not_joined};
 
-/// Refusals in a row by the rate limit after which the connection is closed.
+/// Refusals in a row by the rate limit after which the session is closed.
 const REFUSALS: u32 = 1_000;
 
-/// The reading half of a connection.
-pub(super) struct Requests {
-    app: App,
-    session: Arc<Session>,
+/// What a session may still ask, whatever connection brings it.
+#[derive(Debug)]
+pub(crate) struct Requests {
     token: Option<Secret>,
-    /// Where the connection comes from; a proxy, perhaps.
+    /// Where the first connection came from.
     address: IpAddr,
-    /// The last join's session.
-    joined: Option<SessionId>,
-    bucket: TokenBucket,
+    rate: SessionRate,
     refusals: u32,
-    has_said_hello: bool,
 }
 
 impl Requests {
-    pub(super) fn new(app: App, session: Arc<Session>, token: Option<Secret>, address: IpAddr) -> Self {
-        let bucket = TokenBucket::new(Instant::now(), app.config.rate);
-        Self { app, session, token, address, joined: None, bucket, refusals: 0, has_said_hello: false }
+    pub(crate) fn new(config: &Config, token: Option<Secret>, address: IpAddr) -> Self {
+        let rate = SessionRate::new(Instant::now(), config.rate, config.byte_rate);
+        Self { token, address, rate, refusals: 0 }
     }
 
-    /// Whether the client has introduced itself.
-    pub(super) fn has_said_hello(&self) -> bool {
-        self.has_said_hello
+    /// A later connection brought another token.
+    pub(crate) fn set_token(&mut self, token: Secret) {
+        self.token = Some(token);
     }
 
     /// A binary message: this protocol has none.
-    pub(super) fn handle_binary(&mut self) {
-        if self.is_within_rate(None) {
+    pub(super) fn handle_binary(&mut self, session: &Arc<Session>) {
+        if self.is_within_rate(session, "") {
             let error = ProtocolError::new(ErrorCode::MalformedMessage, "messages are text");
-            self.session.refuse(None, error);
+            session.refuse(None, error);
         }
     }
 
     /// One text message.
-    pub(super) async fn handle_text(&mut self, text: &str) {
-        if !self.is_within_rate(Some(text)) {
+    ///
+    /// May be given up while it waits: whatever waits does so before anything is done.
+    pub(super) async fn handle_text(&mut self, app: &App, attachment: &Attachment, text: &str) {
+        if self.is_within_rate(attachment.session(), text) {
+            self.carry_out(app, attachment, text).await;
+        }
+    }
+
+    /// Takes what a message costs, or says when it may come again. What is refused is not read.
+    pub(super) fn take(&mut self, session: &Session, text: &str) -> Result<(), Duration> {
+        let Err(wait) = self.rate.take(Instant::now(), text.len()) else {
+            self.refusals = 0;
+            return Ok(());
+        };
+        self.refusals += 1;
+        if self.refusals > REFUSALS {
+            session.close(CloseCode::RateLimited);
+        }
+        Err(wait)
+    }
+
+    /// Does what a message asks that has been paid for.
+    pub(super) async fn carry_out(&mut self, app: &App, attachment: &Attachment, text: &str) {
+        let session = attachment.session();
+        let ClientMessage { id, ack, request } = match parse(text) {
+            Ok(message) => message,
+            Err(Unreadable { id, error }) => return session.refuse(id, error),
+        };
+        let kind = kind(&request);
+        app.metrics.message(kind);
+        if let Some(seq) = ack {
+            session.ack(seq);
+        }
+        // Between a join and its reply the room knows more; it asks the table again.
+        let stage = if session.membership().is_some() { Stage::Joined } else { Stage::Greeted };
+        if let Err(error) = permission::check_stage(Act::of(&request), stage) {
+            if session.take_id(id, kind) {
+                session.reply(id, Err(error));
+            }
             return;
         }
-        let message = match parse(text) {
-            Ok(message) => message,
-            Err(Unreadable { id, error }) => return self.session.refuse(id, error),
-        };
-        let (id, request) = (message.id, message.request);
-        self.app.metrics.message(kind(&request));
         match request {
             // A heartbeat changes nothing, so its id is not worth remembering.
-            ClientRequest::Ping {} => return self.session.reply(id, Ok(Reply::Done {})),
-            _ => {
-                if self.session.take_id(id) != Seen::New {
-                    return;
+            ClientRequest::Ping {} => {
+                session.heard_ping();
+                session.reply(id, Ok(Reply::Done {}));
+            }
+            ClientRequest::Join { .. } => {
+                if session.take_id(id, kind) {
+                    self.handle_join(app, session, id, request);
                 }
             }
-        }
-        match request {
-            ClientRequest::Hello { version, client, .. } => self.handle_hello(id, version, client.as_deref()),
-            _ if !self.has_said_hello => {
-                self.fail(id, ProtocolError::new(ErrorCode::HelloExpected, "say hello first"));
+            ClientRequest::Trouble { kind: trouble, detail } => {
+                if session.take_id(id, kind) {
+                    handle_trouble(app, session, id, trouble, detail);
+                }
             }
-            ClientRequest::Join { .. } => self.handle_join(id, request),
-            ClientRequest::Trouble { kind, detail } => self.handle_trouble(id, kind, detail),
-            request => self.hand_on(id, request).await,
+            ClientRequest::Refresh { token } => self.handle_refresh(app, attachment, id, token).await,
+            request => hand_on(attachment, id, kind, Asked::Room(request)).await,
         }
     }
 
-    fn handle_hello(&mut self, id: RequestId, version: u32, client: Option<&str>) {
-        if self.has_said_hello {
-            return self.fail(id, ProtocolError::new(ErrorCode::AlreadyJoined, "hello was said already"));
-        }
-        if version != PROTOCOL_VERSION {
-            let message = format!("this server speaks version {PROTOCOL_VERSION}, not {version}");
-            self.fail(id, ProtocolError::new(ErrorCode::UnsupportedVersion, message));
-            return self.session.close(CloseCode::ProtocolViolation);
-        }
-        self.has_said_hello = true;
-        let client: String = client.unwrap_or("?").chars().filter(|c| !c.is_control()).take(64).collect();
-        debug!(client, "hello");
-        let welcome = Welcome {
-            version: PROTOCOL_VERSION,
-            server: concat!("patchbay/", env!("CARGO_PKG_VERSION")).into(),
-            epoch: self.app.hub.epoch(),
-            heartbeat_ms: limit::HEARTBEAT_INTERVAL.as_millis() as u64,
-            session: SessionId::new(uuid::Uuid::new_v4().to_string()),
-            secret: String::new(),
-            resume_window_ms: 0,
-        };
-        self.session.reply(id, Ok(Reply::Welcome(welcome)));
-    }
-
-    fn handle_join(&mut self, id: RequestId, request: ClientRequest) {
+    fn handle_join(&mut self, app: &App, session: &Arc<Session>, id: RequestId, request: ClientRequest) {
         let ClientRequest::Join { room, identity, name, metadata, offer } = request else { return };
-        if self.session.membership().is_some() {
-            return self
-                .fail(id, ProtocolError::new(ErrorCode::AlreadyJoined, "this session is in a room already"));
-        }
-        let visitor =
-            Visitor { identity, name, metadata, address: Some(self.address), minted_prefix: "guest" };
-        let join = match admit(&self.app, &room, self.token.as_ref().map(Secret::as_str), visitor) {
+        let fail = |error| session.reply(id, Err(error));
+        let visitor = Visitor {
+            identity,
+            name,
+            metadata,
+            address: Some(self.address),
+            session: Some((session.id().clone(), app.sessions.secret(session.id()))),
+            minted_prefix: "guest",
+        };
+        let join = match admit(app, &room, self.token.as_ref().map(Secret::as_str), visitor) {
             Ok(join) => join.with_offer(offer, Vec::new()),
             Err(error) => {
                 let hopeless = is_token_hopeless(error.code);
                 info!(%room, code = ?error.code, "join refused");
-                self.fail(id, error);
+                fail(error);
                 if hopeless {
-                    self.session.close(CloseCode::Unauthorized);
+                    session.close(CloseCode::Unauthorized);
                 }
                 return;
             }
         };
-        self.app.metrics.joins.add(1);
-        self.joined = Some(join.session.clone());
-        let member = self.app.mint_member();
-        let port = Port::Session(self.session.clone());
-        let joined = self.session.attach(member, || self.app.rooms.join(&room, member, id, join, port));
+        app.metrics.joins.add(1);
+        let member = app.mint_member();
+        let port = Port::Session(session.clone());
+        let joined = session.attach(member, || app.rooms.join(&room, member, id, join, port));
         if let Err(error) = joined {
-            self.fail(id, error);
+            fail(error);
         }
     }
 
-    fn handle_trouble(&mut self, id: RequestId, kind: TroubleKind, detail: String) {
-        let (Some(session), Some(_)) = (&self.joined, self.session.membership()) else {
-            return self.fail(id, not_joined());
+    /// A token that holds goes to the room, which knows whether it is the right one.
+    async fn handle_refresh(&mut self, app: &App, attachment: &Attachment, id: RequestId, token: String) {
+        let session = attachment.session();
+        let claims = match app.authority.check(Some(&token)) {
+            Ok(Some(claims)) => claims,
+            failed => {
+                let open = || ProtocolError::new(ErrorCode::InvalidArgument, "this server takes no tokens");
+                if session.take_id(id, "refresh") {
+                    session.reply(id, Err(failed.err().unwrap_or_else(open)));
+                }
+                return;
+            }
         };
-        if !limit::is_plain_text(&detail, limit::TROUBLE_BYTES) {
-            let message = "a detail is 1 to 512 bytes of text without control characters";
-            return self.fail(id, ProtocolError::new(ErrorCode::InvalidArgument, message));
-        }
-        self.app.hub.timelines().add_trouble(session, kind, detail);
-        self.session.reply(id, Ok(Reply::Done {}));
+        self.token = Some(Secret::new(token));
+        hand_on(attachment, id, "refresh", Asked::Refresh(Box::new(claims))).await;
     }
 
-    /// A request that is the room's to answer.
-    async fn hand_on(&mut self, id: RequestId, request: ClientRequest) {
-        let Some(membership) = self.session.membership() else { return self.fail(id, not_joined()) };
-        let mail = Mail::Input(Input::Request { member: membership.member, id, request });
-        if membership.mailbox.send(mail).await.is_err() {
-            self.fail(id, not_joined());
-        }
-    }
-
-    /// Takes from the bucket. What comes too fast is refused unread, and its id may be used again.
-    fn is_within_rate(&mut self, text: Option<&str>) -> bool {
-        let Err(wait) = self.bucket.take(Instant::now()) else {
-            self.refusals = 0;
-            return true;
-        };
-        self.refusals += 1;
-        if self.refusals > REFUSALS {
-            self.session.close(CloseCode::RateLimited);
-            return false;
-        }
+    /// Takes from the rate. What comes too fast is refused unread, and its id may be used again.
+    fn is_within_rate(&mut self, session: &Arc<Session>, text: &str) -> bool {
+        let Err(wait) = self.take(session, text) else { return true };
         let error =
             ProtocolError::new(ErrorCode::RateLimited, "too many messages; slow down").retry_after(wait);
-        self.session.refuse(text.and_then(peek_id), error);
+        session.refuse(peek_id(text), error);
         false
-    }
-
-    fn fail(&self, id: RequestId, error: ProtocolError) {
-        self.session.reply(id, Err(error));
     }
 }
 
-/// A token can't be changed within a connection, so with these the connection is of no use.
+fn handle_trouble(app: &App, session: &Arc<Session>, id: RequestId, kind: TroubleKind, detail: String) {
+    let fail = |error| session.reply(id, Err(error));
+    if !limit::is_plain_text(&detail, limit::TROUBLE_BYTES) {
+        let message = "a detail is 1 to 512 bytes of text without control characters";
+        return fail(ProtocolError::new(ErrorCode::InvalidArgument, message));
+    }
+    app.hub.timelines().add_trouble(session.id(), kind, detail);
+    session.reply(id, Ok(Reply::Done {}));
+}
+
+/// What is asked of a room.
+enum Asked {
+    /// As the client said it.
+    Room(ClientRequest),
+    /// By a token that holds.
+    Refresh(Box<Claims>),
+}
+
+/// A request that is the room's to answer.
+async fn hand_on(attachment: &Attachment, id: RequestId, kind: &'static str, asked: Asked) {
+    let session = attachment.session();
+    let membership = session.membership();
+    // A place first: a connection that ends while the room is busy leaves nothing half done.
+    let place = match &membership {
+        Some(membership) => membership.mailbox.reserve().await.ok(),
+        None => None,
+    };
+    if !attachment.is_current() || !session.take_id(id, kind) {
+        return;
+    }
+    let (Some(membership), Some(place)) = (&membership, place) else {
+        return session.reply(id, Err(not_joined()));
+    };
+    let member = membership.member;
+    place.send(Mail::Input(match asked {
+        Asked::Refresh(claims) => Input::Refresh { member, id, claims },
+        Asked::Room(request) => {
+            if matches!(request, ClientRequest::Leave {}) {
+                session.leave();
+            }
+            Input::Request { member, id, request }
+        }
+    }));
+}
+
+/// A token can't be changed within a connection, so with these the session is of no use.
 fn is_token_hopeless(code: ErrorCode) -> bool {
     matches!(
         code,
         ErrorCode::TokenMissing
             | ErrorCode::TokenInvalid
+            | ErrorCode::TokenWrongAlgorithm
+            | ErrorCode::TokenUnknownKey
             | ErrorCode::TokenExpired
             | ErrorCode::TokenNotYetValid
+            | ErrorCode::TokenRevoked
     )
 }

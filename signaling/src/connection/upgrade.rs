@@ -1,28 +1,28 @@
 //! Who may open a WebSocket.
 
+use axum::extract::State;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::{ConnectInfo, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use patchbay_protocol::{BEARER_PROTOCOL_PREFIX, WEBSOCKET_PROTOCOL, limit};
+use patchbay_protocol::{BEARER_PROTOCOL_PREFIX, ErrorCode, ProtocolError, WEBSOCKET_PROTOCOL};
+use tokio::sync::OwnedSemaphorePermit;
 
-use super::run;
+use super::greeting::Stranger;
+use super::{HARD_MESSAGE_BYTES, run};
 use crate::app::App;
 use crate::auth::{Secret, bearer};
-use crate::door::Visitor;
+use crate::limit::Caller;
 use crate::origin::{Verdict, check};
+use crate::refusal::{refusal, spread_retry};
 
-/// A message over this many bytes ends the connection (close code 1009). Between [`limit::MESSAGE_BYTES`] and this it is
-/// refused with `message_too_large`, and the session goes on.
-const HARD_MESSAGE_BYTES: usize = 2 * limit::MESSAGE_BYTES;
 /// The default of 128 KiB would be most of an idle connection's memory.
 const READ_BUFFER_BYTES: usize = 4 * 1024;
 
 /// Upgrades a client, or says why not. Nothing is allocated for whoever is refused.
 pub(crate) async fn client_socket(
     State(app): State<App>,
-    ConnectInfo(Visitor(address)): ConnectInfo<Visitor>,
+    caller: Caller,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
@@ -44,12 +44,9 @@ pub(crate) async fn client_socket(
         .find_map(|entry| entry.strip_prefix(BEARER_PROTOCOL_PREFIX))
         .or_else(|| bearer(&headers))
         .map(Secret::new);
-    let Ok(permit) = app.connections.clone().try_acquire_owned() else {
-        app.metrics.connections_refused.add(1);
-        // Spread, so that everybody who was refused at once does not come back at once.
-        let seconds = 1 + rand::random::<u8>() % 5;
-        let headers = [(header::RETRY_AFTER, seconds.to_string())];
-        return (StatusCode::SERVICE_UNAVAILABLE, headers, "all connections are taken\n").into_response();
+    let place = match take_place(&app) {
+        Ok(place) => place,
+        Err(error) => return refusal(error),
     };
     app.metrics.connections.add(1);
     upgrade
@@ -58,7 +55,16 @@ pub(crate) async fn client_socket(
         .max_message_size(HARD_MESSAGE_BYTES)
         .max_frame_size(HARD_MESSAGE_BYTES)
         .on_upgrade(move |socket| async move {
-            run::run(app, socket, token, address.ip()).await;
-            drop(permit);
+            run::run(Stranger { app, token, address: caller.address }, socket).await;
+            drop((place, caller));
         })
+}
+
+/// A place among all connections, whatever carries them.
+pub(super) fn take_place(app: &App) -> Result<OwnedSemaphorePermit, ProtocolError> {
+    app.connections.clone().try_acquire_owned().map_err(|_| {
+        app.metrics.connections_refused.add(1);
+        let error = ProtocolError::new(ErrorCode::Overloaded, "all connections are taken");
+        error.retry_after(spread_retry())
+    })
 }

@@ -29,6 +29,30 @@ impl Counter {
     }
 }
 
+/// One part's share of a number that many parts make up; it goes with the part.
+#[derive(Debug)]
+pub(crate) struct Share {
+    sum: IntGauge,
+    own: i64,
+}
+
+impl Share {
+    /// Makes the share this large.
+    pub(crate) fn set(&mut self, own: usize) {
+        let own = i64::try_from(own).unwrap_or(i64::MAX);
+        if own != self.own {
+            self.sum.add(own - self.own);
+            self.own = own;
+        }
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.sum.sub(self.own);
+    }
+}
+
 /// What signaling counts.
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -54,6 +78,7 @@ pub(crate) struct Metrics {
     errors: IntCounterVec,
     request_seconds: HistogramVec,
     join_seconds: Histogram,
+    participants: IntGauge,
     now: NowGauges,
 }
 
@@ -64,7 +89,6 @@ struct NowGauges {
     connections_by_kind: IntGaugeVec,
     sessions: IntGauge,
     rooms: IntGauge,
-    participants: IntGauge,
     resources: IntGauge,
     draining: IntGauge,
 }
@@ -128,7 +152,6 @@ impl Default for Metrics {
             sessions: make
                 .gauge("patchbay_sessions", "Sessions now, those that wait to be resumed included."),
             rooms: make.gauge("patchbay_rooms", "Rooms open now."),
-            participants: make.gauge("patchbay_participants", "Participants in rooms now."),
             resources: make.gauge("patchbay_whip_resources", "WHIP and WHEP resources now."),
             draining: make.gauge("patchbay_draining", "1 while the server goes away."),
         };
@@ -171,6 +194,7 @@ impl Default for Metrics {
                 "type",
             ),
             join_seconds: make.histogram("patchbay_join_duration_seconds", "From a join to its reply."),
+            participants: make.gauge("patchbay_participants", "Participants in rooms now."),
             now,
             registry,
         }
@@ -207,6 +231,11 @@ impl Metrics {
         self.resumes.with_label_values(&[outcome.name()]).inc();
     }
 
+    /// A room's share of all participants.
+    pub(crate) fn participants(&self) -> Share {
+        Share { sum: self.participants.clone(), own: 0 }
+    }
+
     /// One call of a webhook.
     #[cfg_attr(not(test), expect(dead_code, reason = "the other end of webhooks"))]
     pub(crate) fn webhook(&self, outcome: WebhookOutcome) {
@@ -219,7 +248,6 @@ impl Metrics {
         self.now.connections.set(count(gauges.connections));
         self.now.sessions.set(count(gauges.sessions));
         self.now.rooms.set(count(gauges.rooms));
-        self.now.participants.set(count(gauges.participants));
         self.now.resources.set(count(gauges.resources));
         self.now.draining.set(i64::from(gauges.is_draining));
         for (kind, number) in &gauges.by_kind {
@@ -340,7 +368,7 @@ mod tests {
             "patchbay_join_duration_seconds_bucket{le=\"0.005\"} 1",
             "patchbay_sfu_udp_bytes_{node=\"a\\\"b\\nc\"} 7",
             "# TYPE patchbay_sfu_udp_sent_total counter",
-            "# TYPE patchbay_sfu_udp_bytes_ gauge",
+            "# TYPE patchbay_sfu_udp_bytes_ untyped",
         ] {
             assert!(text.lines().any(|it| it == line), "{line} is missing in\n{text}");
         }

@@ -4,18 +4,20 @@
 mod client;
 mod http;
 mod node;
+mod wanderer;
 
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use patchbay_protocol::{Claims, Grants, RoomName};
-use patchbay_signaling::{Config, IceTcpTaker, Keys, NodeHub, Server};
+use patchbay_signaling::{Config, IceTcpTaker, Keys, NodeHub, Revoker, Server};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 pub(crate) use client::{Client, Connect};
 pub(crate) use http::{HttpResponse, http};
 pub(crate) use node::ScriptedNode;
+pub(crate) use wanderer::{Incoming, Kind, Lost, Wanderer};
 
 /// Whatever is awaited comes within this time, or the test fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
@@ -26,6 +28,7 @@ pub(crate) const KEYS: &str = "main:0123456789abcdef0123456789abcdef";
 pub(crate) struct TestServer {
     pub(crate) address: SocketAddr,
     pub(crate) hub: NodeHub,
+    pub(crate) revoker: Revoker,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<std::io::Result<()>>,
 }
@@ -49,11 +52,11 @@ impl TestServer {
 
     fn run(server: Server) -> Self {
         let (stop, stopped) = oneshot::channel::<()>();
-        let (address, hub) = (server.local_addr(), server.nodes());
+        let (address, hub, revoker) = (server.local_addr(), server.nodes(), server.revoker());
         let task = tokio::spawn(server.serve(async move {
             let _ = stopped.await;
         }));
-        Self { address, hub, stop: Some(stop), task }
+        Self { address, hub, revoker, stop: Some(stop), task }
     }
 
     /// With a scripted node attached.
@@ -83,8 +86,9 @@ pub(crate) fn claims(room: &str, identity: &str) -> Claims {
         name: None,
         metadata: None,
         grants: Grants::default(),
-        exp: unix_now() + 60,
+        exp: unix_now() + 600,
         nbf: None,
+        iat: None,
         jti: None,
     }
 }
