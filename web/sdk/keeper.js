@@ -217,8 +217,9 @@ export class Keeper {
         failure = null;
         break;
       }
-      const isLast = isAnswer || !isTemporary(error) || this.#isHurried;
-      failure = isLast || error.retryAfterMs !== undefined ? error : (failure ?? error);
+      // The server itself has spoken: another way to it changes nothing.
+      const isLast = isAnswer || !isTemporary(error) || error.code === "session_gone" || error.retryAfterMs !== undefined || this.#isHurried;
+      failure = isLast ? error : (failure ?? error);
       if (isLast) break;
     }
     this.#isOpening = false;

@@ -152,6 +152,8 @@ export class Signaling extends EventTarget {
 
   /** @param {number} [timeoutMs] */
   async #start(timeoutMs = openTimeout(0)) {
+    // Whoever made this listens by then.
+    await null;
     this.#tell({ state: "connecting" });
     /** @type {PatchbayError | null} */
     let error = null;
@@ -181,7 +183,8 @@ export class Signaling extends EventTarget {
     if (this.#ended) return { error: new PatchbayError("closed", "The room was closed.") };
     const ticket = this.#ticket;
     const helloId = this.#nextId++;
-    const hello = encodeClientMessage(helloId, {
+    // What was taken grows while a connection is made beside another.
+    const hello = () => encodeClientMessage(helloId, {
       type: "hello", version: PROTOCOL_VERSION, client: CLIENT, ...(ticket && { resume: { ...ticket, last_seq: this.#lastSeq, epoch: this.#epoch } }),
     });
     return new Promise((resolve) => {

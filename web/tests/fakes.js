@@ -229,9 +229,9 @@ export function fakePlatform({ random = () => 0.5 } = {}) {
 
   const aborted = (signal) => new Promise((_, reject) => signal?.addEventListener("abort", () => reject(new DOMException("aborted", "AbortError"))));
 
-  async function answer(url, { method = "GET", headers = {}, body, signal } = {}) {
+  async function answer(url, { method = "GET", headers = {}, body, signal, keepalive } = {}) {
     const path = new URL(url).pathname.replace(/.*\/v1\//, "");
-    world.fetched.push({ method, path, headers });
+    world.fetched.push({ method, path, headers, keepalive });
     await null;
     if (world.refuse || world.httpDown) throw new TypeError("fetch failed");
     if (path === "hello") {
@@ -262,7 +262,9 @@ export function fakePlatform({ random = () => 0.5 } = {}) {
     if (http.waiting.length === 0) {
       const heard = new Promise((resolve) => (http.down = resolve));
       const late = new Promise((resolve) => platform.setTimeout(resolve, 25_000));
-      await Promise.race([heard, late, aborted(signal)]);
+      const cut = new Promise((_, reject) => (http.cut = () => reject(new TypeError("network error"))));
+      cut.catch(() => {});
+      await Promise.race([heard, late, cut, aborted(signal)]);
       http.down = null;
     }
     return http.waiting.length === 0 ? new Response(null, { status: 204 }) : Response.json(http.waiting.splice(0));
@@ -277,6 +279,15 @@ export function fakePlatform({ random = () => 0.5 } = {}) {
           for (const message of http.waiting.splice(0)) write(`id: ${message.seq}\r\ndata: ${JSON.stringify(message)}\r\n\r\n`);
         };
         http.down();
+        http.write = write;
+        http.cut = () => {
+          http.down = null;
+          try {
+            controller.error(new TypeError("network error"));
+          } catch {
+            // It has ended already.
+          }
+        };
         /** For tests: the stream ends, as a proxy ends it. */
         http.endStream = () => {
           http.down = null;
@@ -312,6 +323,10 @@ export function fakePlatform({ random = () => 0.5 } = {}) {
     random,
   };
 
+  /** Ends whatever connection carries a session, as a network does that breaks. */
+  world.cut = () => {
+    for (const { sink } of world.sessions.values()) sink?.drop?.(1006) ?? sink?.cut?.();
+  };
   /** Lets everything that is ready run. */
   world.settle = async () => {
     for (let round = 0; round < 4; round += 1) {

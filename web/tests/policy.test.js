@@ -4,7 +4,9 @@ import { backoff } from "../sdk/policy/backoff.js";
 import { codecPreferences } from "../sdk/policy/codec.js";
 import { encodingFor } from "../sdk/policy/encoding.js";
 import { answerTimeout, isDead, isTroubled, nextStep, restartInterval } from "../sdk/policy/recovery.js";
-import { openTimeout } from "../sdk/policy/retry.js";
+import { climbDelay, connectionsToTry, resumeDelay } from "../sdk/policy/connection.js";
+import { isConnectionDead, openTimeout } from "../sdk/policy/retry.js";
+import { connectionWords } from "../sdk/policy/words.js";
 
 test("a retry waits anywhere between nothing and a ceiling that doubles up to a cap", () => {
   for (let attempt = 0; attempt < 60; attempt += 1) {
@@ -93,4 +95,43 @@ test("restarts grow rare, and nothing waits for ever", () => {
   assert.equal(answerTimeout(20, false), 2_000);
   assert.equal(answerTimeout(undefined, true), 2_000);
   assert.equal(answerTimeout(1_500, true), 6_300, "a network this slow is not a dead one");
+});
+
+test("a WebSocket is tried first, what worked last before it, and what was held back no more", () => {
+  assert.deepEqual(connectionsToTry({}), ["websocket", "sse"]);
+  assert.deepEqual(connectionsToTry({ last: "websocket", hasWebSocketWorked: true, attempt: 0 }), ["websocket"], "a server that restarts is not asked twice");
+  assert.deepEqual(connectionsToTry({ last: "websocket", hasWebSocketWorked: true, attempt: 2 }), ["websocket", "sse"]);
+  assert.deepEqual(connectionsToTry({ last: "sse" }), ["sse", "websocket"]);
+  assert.deepEqual(connectionsToTry({ last: "sse", isBuffered: true }), ["poll", "websocket"]);
+  assert.deepEqual(connectionsToTry({ last: "poll" }), ["poll", "websocket"]);
+  assert.deepEqual(connectionsToTry({ isBuffered: true }), ["websocket", "poll"]);
+});
+
+test("a resume waits with full jitter, at most 4 s while the session may be kept, and never less than the server says", () => {
+  const longest = (view) => resumeDelay({ code: "connection_lost", random: () => 0.999999, ...view });
+  assert.deepEqual([0, 1, 2, 3, 4, 20].map((attempt) => longest({ attempt })), [500, 1_000, 2_000, 4_000, 4_000, 4_000]);
+  assert.equal(longest({ attempt: 20, isKept: false }), 15_000);
+  assert.equal(resumeDelay({ attempt: 20, code: "connection_lost", random: () => 0 }), 0);
+  assert.equal(longest({ attempt: 20, code: "timeout" }), 3_000, "silence is the network of one client");
+  assert.equal(longest({ attempt: 0, retryAfterMs: 9_000 }), 9_000);
+  assert.equal(longest({ attempt: 0, notBeforeMs: 9_000 }), 9_000);
+  assert.equal(longest({ attempt: 3, code: "buffered" }), 0);
+});
+
+test("a better connection is looked for more and more seldom", () => {
+  assert.deepEqual([0, 1, 2, 3, 4, 50].map((attempt) => climbDelay(attempt, () => 0)), [2_500, 5_000, 10_000, 20_000, 30_000, 30_000]);
+  assert.equal(climbDelay(50, () => 1), 60_000);
+});
+
+test("a silence is judged by the heartbeat", () => {
+  assert.equal(isConnectionDead(10_000, 5_000), false);
+  assert.equal(isConnectionDead(14_900, 5_000), true);
+});
+
+test("every step of the connection has words", () => {
+  assert.equal(connectionWords({ state: "reconnecting", retryInMs: 1_600, isMediaFlowing: true }), "Reconnecting to the server (2 s)… you can still hear and see everybody");
+  assert.equal(connectionWords({ state: "reconnecting" }), "Reconnecting to the server…");
+  assert.equal(connectionWords({ state: "connected", transport: "sse" }), "Connected to the server over plain HTTP, as this network blocks WebSockets.");
+  assert.match(connectionWords({ state: "connecting", transport: "poll" }), /^Connecting.*long polling/);
+  assert.ok(connectionWords({ state: "closed" }).length > 10);
 });

@@ -4,7 +4,9 @@
  */
 import { PatchbayError } from "../errors.js";
 import { checkServerMessage } from "../protocol.js";
+import { delay } from "../platform.js";
 import { httpUrl } from "../url.js";
+import { closeError } from "./websocket.js";
 
 /** How many requests one POST carries at most. */
 const BATCH = 32;
@@ -86,7 +88,7 @@ export class HttpConnection {
 
   async #begin() {
     const { token, hello } = this.#options;
-    const response = await this.#post("hello", hello, { signal: this.#abort.signal }, token);
+    const response = await this.#post("hello", hello(), { signal: this.#abort.signal }, token);
     await this.deliver(await response.text());
     if (this.#isClosed) return;
     this.host.opened();
@@ -97,8 +99,21 @@ export class HttpConnection {
     this.#isSending = true;
     // What is asked for in one go leaves together.
     await null;
-    while (this.#queue.length > 0 && !this.#isClosed) await this.#post("send", this.#takeBatch(), { signal: this.#abort.signal });
+    while (this.#queue.length > 0 && !this.#isClosed) await this.#sendBatch(this.#takeBatch());
     this.#isSending = false;
+  }
+
+  /** @param {string} batch */
+  async #sendBatch(batch) {
+    for (;;) {
+      try {
+        return void (await this.#post("send", batch, { signal: this.#abort.signal }));
+      } catch (error) {
+        // Nothing of it was taken.
+        if (!(error instanceof PatchbayError) || error.code !== "rate_limited" || error.retryAfterMs === undefined) throw error;
+        await delay(this.platform, error.retryAfterMs, this.#abort.signal);
+      }
+    }
   }
 
   #takeBatch() {
@@ -152,6 +167,7 @@ async function refusal(response) {
   const said = await response.json().catch(() => null);
   const seconds = Number(response.headers.get("retry-after") ?? Number.NaN);
   const retryAfterMs = said?.retry_after_ms ?? (Number.isFinite(seconds) ? seconds * 1000 : undefined);
+  if (typeof said?.close === "number") return closeError(said.close, "", true);
   const code = typeof said?.code === "string" ? said.code : response.status === 503 ? "overloaded" : "connection_failed";
   return new PatchbayError(code, said?.message ?? `The server refused the connection (${response.status}).`, { retryAfterMs });
 }

@@ -1,6 +1,7 @@
 /** Server-Sent Events by `fetch`, which can carry an Authorization header where `EventSource` can't. */
 import { PatchbayError } from "../errors.js";
 import { HttpConnection } from "./http.js";
+import { closeError } from "./websocket.js";
 
 /** The server sends padding at once: when none of it is here after this time, something on the way holds it back. */
 const BUFFERED_MS = 3_000;
@@ -55,9 +56,27 @@ export class SseConnection extends HttpConnection {
       const blocks = text.split(/\r?\n\r?\n/);
       text = blocks.pop() ?? "";
       for (const block of blocks) {
-        const data = block.split(/\r?\n/).filter((line) => line.startsWith("data:")).map((line) => line.slice(line[5] === " " ? 6 : 5));
-        if (data.length > 0) await this.deliver(data.join("\n"));
+        const { event, data } = parseBlock(block);
+        if (event === "close") throw closeError(Number(JSON.parse(data).code), "", true);
+        if (data) await this.deliver(data);
       }
     }
   }
+}
+
+/**
+ * The fields of one event of a stream. Comments have none.
+ * @param {string} block
+ */
+function parseBlock(block) {
+  let event = "";
+  /** @type {string[]} */
+  const data = [];
+  for (const line of block.split(/\r?\n/)) {
+    const at = line.indexOf(":");
+    const value = line.slice(at + (line[at + 1] === " " ? 2 : 1));
+    if (line.startsWith("data:")) data.push(value);
+    else if (line.startsWith("event:")) event = value;
+  }
+  return { event, data: data.join("\n") };
 }

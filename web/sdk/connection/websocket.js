@@ -7,7 +7,7 @@ import { webSocketUrl } from "../url.js";
  * @typedef {object} ConnectionOptions what every connection begins with
  * @property {string | URL} url of the server
  * @property {string} [token]
- * @property {string} hello the text of the first request
+ * @property {() => string} hello the text of the first request, at the moment it is sent
  * @property {import("../platform.js").Platform} platform
  *
  * @typedef {object} ConnectionHost what a connection tells, and asks, its session
@@ -39,7 +39,7 @@ export class WebSocketConnection {
     const socket = (this.#socket = new platform.WebSocket(webSocketUrl(url), protocols));
     socket.onopen = () => {
       this.#isOpen = true;
-      socket.send(hello);
+      socket.send(hello());
       host.opened();
     };
     socket.onmessage = ({ data }) => this.#receive(data);
@@ -74,11 +74,12 @@ export class WebSocketConnection {
 }
 
 /**
+ * What a close code means. Connections over HTTP have the same.
  * @param {number} code
  * @param {string} reason
  * @param {boolean} wasOpen
  */
-function closeError(code, reason, wasOpen) {
+export function closeError(code, reason, wasOpen) {
   const final = FINAL_CLOSE_CODES[code];
   if (final) return new PatchbayError(final, reason || `The server closed the connection (${code}).`);
   if (!wasOpen) return new PatchbayError("connection_failed", "The server could not be reached, or refused the connection.");
