@@ -2,8 +2,7 @@
 
 use patchbay_protocol::ServerEvent;
 
-use super::member::Member;
-use super::{MemberId, Moment, Room};
+use super::{Due, MemberId, Moment, Room};
 
 impl Room {
     pub(super) fn schedule_ice_refresh(&mut self, now: Moment, member: MemberId) {
@@ -11,29 +10,18 @@ impl Room {
         let Some(entry) = self.members.get_mut(&member) else { return };
         let due = now.at + after;
         entry.ice_refresh = Some(due);
-        self.ice_refreshes.insert((due, member));
+        self.deadlines.insert((due, Due::IceServers(member)));
     }
 
-    pub(super) fn forget_ice_refresh(&mut self, member: MemberId, entry: &Member) {
-        if let Some(due) = entry.ice_refresh {
-            self.ice_refreshes.remove(&(due, member));
+    /// Issues ICE servers again.
+    pub(super) fn refresh_ice_servers(&mut self, now: Moment, member: MemberId) {
+        let Some(entry) = self.members.get_mut(&member) else { return };
+        let ice_servers = self.config.ice_servers.issue(&entry.session, now.unix_ms);
+        if entry.has_joined() {
+            self.event_to(member, ServerEvent::IceServers { ice_servers });
+        } else {
+            entry.ice_servers = ice_servers;
         }
-    }
-
-    /// Issues ICE servers again to whom it is due.
-    pub(super) fn refresh_ice_servers(&mut self, now: Moment) {
-        while let Some((due, member)) = self.ice_refreshes.first().copied()
-            && due <= now.at
-        {
-            self.ice_refreshes.pop_first();
-            let Some(entry) = self.members.get_mut(&member) else { continue };
-            let ice_servers = self.config.ice_servers.issue(&entry.session, now.unix_ms);
-            if entry.has_joined() {
-                self.event_to(member, ServerEvent::IceServers { ice_servers });
-            } else {
-                entry.ice_servers = ice_servers;
-            }
-            self.schedule_ice_refresh(now, member);
-        }
+        self.schedule_ice_refresh(now, member);
     }
 }

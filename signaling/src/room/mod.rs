@@ -5,31 +5,47 @@
 //! (see `crate::rooms`). Media negotiation is the node's: an offer becomes a `negotiate` command, and the room learns
 //! from its result which tracks exist.
 
+mod admission;
+mod chat;
 mod check;
 mod entry;
+mod expiry;
 mod ice;
 mod member;
+mod moderation;
 mod negotiation;
+mod persist;
+mod presence;
 mod request;
+mod rpc;
+mod setting;
 #[cfg(test)]
 mod tests;
+mod topic;
+mod track;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use patchbay_protocol::node::{CommandResult, NodeCommand, NodeEvent};
+use patchbay_protocol::node::{CommandResult, NodeCommand, NodeEvent, TransportSnapshot};
 use patchbay_protocol::{
-    ClientRequest, CloseCode, ErrorCode, LeaveReason, ParticipantNumber, ProtocolError, Reply, RequestId,
-    RoomId, RoomName, ServerEvent, TransportId,
+    Claims, ClientRequest, CloseCode, ErrorCode, Grants, LeaveReason, ParticipantNumber, ProtocolError, Reply,
+    RequestId, RoomId, RoomInfo, RoomName, ServerEvent, TransportId,
 };
 
+use chat::Chat;
 pub(crate) use check::{check_identity, check_metadata, check_name};
 pub(crate) use entry::{Join, Watch};
 use member::Member;
 pub(crate) use member::MemberId;
 use negotiation::Negotiation;
+use rpc::Calls;
+pub(crate) use rpc::ServerCall;
 
+use crate::store::{HistoryLimit, Kept, StoreWrite, Written};
+use crate::auth::Revocation;
+use crate::config::Bounds;
 use crate::turn::IceServers;
 
 /// What every room of this server has in common.
@@ -41,6 +57,14 @@ pub(crate) struct RoomConfig {
     pub(crate) linger: Duration,
     /// How many members a room holds.
     pub(crate) capacity: usize,
+    /// How long a session may be without a connection.
+    pub(crate) resume_window: Duration,
+    /// How much one member may have.
+    pub(crate) bounds: Bounds,
+    /// Chat and bans go to the store, and chat is told once it is safe there.
+    pub(crate) is_kept: bool,
+    /// How much chat a room remembers.
+    pub(crate) history: HistoryLimit,
 }
 
 /// The time, as the driver of a room tells it.
@@ -52,7 +76,7 @@ pub(crate) struct Moment {
     pub(crate) unix_ms: u64,
 }
 
-/// Names a command whose result the room wants back.
+/// Names a command or a write whose result the room wants back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Ticket(pub(crate) u64);
 
@@ -63,14 +87,30 @@ pub(crate) enum Input {
     Join { member: MemberId, id: RequestId, join: Box<Join> },
     /// A member asks for something.
     Request { member: MemberId, id: RequestId, request: ClientRequest },
+    /// A member brings another token, which holds; what it says is settled here.
+    Refresh { member: MemberId, id: RequestId, claims: Box<Claims> },
+    /// Whoever is here by this goes.
+    Revoke(Revocation),
     /// A member's connection is over.
     Gone { member: MemberId, reason: LeaveReason },
     /// The result of a command.
     Done { ticket: Ticket, result: CommandResult },
+    /// What the store holds of this room. Comes first, if at all.
+    Restored(Kept),
+    /// The result of a write.
+    Stored { ticket: Ticket, result: Written },
+    /// What a member may do changed from outside the room: a refreshed token, or the server's API.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the other end of refreshed tokens and of the API"))]
+    Grants { member: MemberId, grants: Grants },
+    /// The server's API calls a method of a participant. Ends with one [`Output::CallDone`].
+    #[cfg_attr(not(test), expect(dead_code, reason = "the other end of the API"))]
+    Call { call: ServerCall, to: ParticipantNumber, method: String, payload: String, timeout_ms: Option<u32> },
     /// The node reports something about a transport of this room, or about the room.
     Node(NodeEvent),
     /// The node no longer holds a transport.
     TransportGone(TransportId),
+    /// What the node holds of this room, after a link was down.
+    Synced(Vec<TransportSnapshot>),
     /// The node is lost with everything it held.
     NodeLost,
     /// The server shuts down.
@@ -88,6 +128,10 @@ pub(crate) enum Output {
     Detached { member: MemberId, close: Option<CloseCode> },
     /// A command to the room's node.
     Command { ticket: Option<Ticket>, command: NodeCommand },
+    /// Something to be kept on disk. Ends with one [`Input::Stored`].
+    Store { ticket: Ticket, write: StoreWrite },
+    /// What came of a call of the server's API.
+    CallDone { call: ServerCall, result: Result<String, ProtocolError> },
     /// The room is over: the driver ends it unless somebody is already waiting to join.
     Over,
 }
@@ -97,8 +141,29 @@ pub(crate) enum Output {
 enum Pending {
     /// A negotiation of this member.
     Negotiate(MemberId),
-    /// A `slot` request.
-    SetSlot { member: MemberId, id: RequestId },
+    /// A request that is done when the node has done its part.
+    Plain { member: MemberId, id: RequestId },
+    /// A member's way to topics over signaling.
+    Attach(MemberId),
+    /// A `topic_open` request.
+    OpenTopic { member: MemberId, id: RequestId, channel: u16 },
+}
+
+/// What is due at some time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    /// ICE servers are to be issued again.
+    IceServers(MemberId),
+    /// A token expires soon, or has.
+    Expiry(MemberId),
+    /// Somebody stopped typing without saying so.
+    Typing(MemberId),
+    /// A change of presence that waited, so that there are not too many.
+    Presence(MemberId),
+    /// A session of an earlier life of the server was not taken up.
+    Resume(MemberId),
+    /// A call has waited long enough.
+    Call(u64),
 }
 
 /// One room.
@@ -106,7 +171,20 @@ pub(crate) struct Room {
     name: RoomName,
     id: RoomId,
     config: RoomConfig,
+    info: RoomInfo,
     members: BTreeMap<MemberId, Member>,
+    /// Whose a transport is, ways to topics over signaling included.
+    transports: BTreeMap<TransportId, MemberId>,
+    /// Members that wait to be admitted, in order.
+    queue: VecDeque<MemberId>,
+    /// Identities that may not join.
+    bans: BTreeSet<String>,
+    /// `ban` and `unban` requests that wait for the store.
+    ban_writes: BTreeMap<Ticket, (MemberId, RequestId)>,
+    /// Identities that were in and fell out through no will of theirs: they need not ask again. Oldest first.
+    returning: VecDeque<String>,
+    chat: Chat,
+    calls: Calls,
     pending: BTreeMap<Ticket, Pending>,
     outputs: VecDeque<Output>,
     speakers: Vec<ParticipantNumber>,
@@ -114,18 +192,25 @@ pub(crate) struct Room {
     next_track: u32,
     next_ticket: u64,
     empty_since: Option<Instant>,
-    /// When whose ICE servers are to be issued again.
-    ice_refreshes: BTreeSet<(Instant, MemberId)>,
+    deadlines: BTreeSet<(Instant, Due)>,
 }
 
 impl Room {
     /// An empty room. `id` is what nodes know it by.
     pub(crate) fn new(now: Moment, name: RoomName, id: RoomId, config: RoomConfig) -> Self {
         Self {
+            info: setting::initial(now, &config),
             name,
             id,
             config,
             members: BTreeMap::new(),
+            transports: BTreeMap::new(),
+            queue: VecDeque::new(),
+            bans: BTreeSet::new(),
+            ban_writes: BTreeMap::new(),
+            returning: VecDeque::new(),
+            chat: Chat::default(),
+            calls: Calls::default(),
             pending: BTreeMap::new(),
             outputs: VecDeque::new(),
             speakers: Vec::new(),
@@ -133,7 +218,7 @@ impl Room {
             next_track: 1,
             next_ticket: 1,
             empty_since: Some(now.at),
-            ice_refreshes: BTreeSet::new(),
+            deadlines: BTreeSet::new(),
         }
     }
 
@@ -142,10 +227,19 @@ impl Room {
         match input {
             Input::Join { member, id, join } => self.handle_join(now, member, id, *join),
             Input::Request { member, id, request } => self.handle_request(now, member, id, request),
+            Input::Refresh { member, id, claims } => self.refresh(now, member, id, *claims),
+            Input::Revoke(revocation) => self.revoke(&revocation),
             Input::Gone { member, reason } => self.remove(member, reason),
             Input::Done { ticket, result } => self.handle_result(ticket, result),
+            Input::Restored(kept) => self.restore(kept),
+            Input::Stored { ticket, result } => self.handle_stored(ticket, result),
+            Input::Grants { member, grants } => self.change_grants(member, grants),
+            Input::Call { call, to, method, payload, timeout_ms } => {
+                self.call_from_server(now, call, to, method, payload, timeout_ms);
+            }
             Input::Node(event) => self.handle_node_event(event),
-            Input::TransportGone(transport) => self.remove_by_transport(transport, LeaveReason::NodeLost),
+            Input::TransportGone(transport) => self.handle_transport_gone(transport),
+            Input::Synced(transports) => self.handle_synced(&transports),
             Input::NodeLost => self.handle_node_lost(),
             Input::Shutdown => self.remove_all(LeaveReason::Shutdown),
         }
@@ -156,9 +250,21 @@ impl Room {
         }
     }
 
-    /// Does what is due: ICE servers are issued again, an empty room ends.
+    /// Does what is due: ICE servers are issued again, calls time out, an empty room ends.
     pub(crate) fn handle_deadline(&mut self, now: Moment) {
-        self.refresh_ice_servers(now);
+        while let Some((due, what)) = self.deadlines.first().copied()
+            && due <= now.at
+        {
+            self.deadlines.pop_first();
+            match what {
+                Due::IceServers(member) => self.refresh_ice_servers(now, member),
+                Due::Expiry(member) => self.expire(now, member),
+                Due::Typing(member) => self.expire_typing(now, member),
+                Due::Presence(member) => self.tell_delayed_presence(now, member),
+                Due::Resume(member) => self.expire_resumption(member),
+                Due::Call(call) => self.expire_call(call),
+            }
+        }
         if self.end().is_some_and(|end| end <= now.at) {
             self.empty_since = Some(now.at);
             self.outputs.push_back(Output::Over);
@@ -167,8 +273,8 @@ impl Room {
 
     /// When [`Self::handle_deadline`] wants to be called.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let refresh = self.ice_refreshes.first().map(|(due, _)| *due);
-        [self.end(), refresh].into_iter().flatten().min()
+        let first = self.deadlines.first().map(|(due, _)| *due);
+        [self.end(), first].into_iter().flatten().min()
     }
 
     /// When the room ends, if nobody comes.
@@ -194,7 +300,7 @@ impl Room {
     fn handle_result(&mut self, ticket: Ticket, result: CommandResult) {
         match self.pending.remove(&ticket) {
             Some(Pending::Negotiate(member)) => self.finish_negotiation(member, result),
-            Some(Pending::SetSlot { member, id }) => {
+            Some(Pending::Plain { member, id }) => {
                 let result = match result {
                     CommandResult::Failed { error } => Err(client_error(error)),
                     _ => Ok(Reply::Done {}),
@@ -202,6 +308,10 @@ impl Room {
                 if self.members.contains_key(&member) {
                     self.reply(member, id, result);
                 }
+            }
+            Some(Pending::Attach(member)) => self.finish_attach(member, &result),
+            Some(Pending::OpenTopic { member, id, channel }) => {
+                self.finish_topic_open(member, id, channel, result);
             }
             None => {}
         }
@@ -227,6 +337,9 @@ impl Room {
             }
             NodeEvent::Slot { transport, mid, state } => {
                 if let Some(member) = self.member_of(transport) {
+                    if let Some(entry) = self.members.get_mut(&member) {
+                        entry.flows.insert(mid.clone(), state);
+                    }
                     self.event_to(member, ServerEvent::Slot { mid, state });
                 }
             }
@@ -237,10 +350,16 @@ impl Room {
                 self.speakers = speakers.into_iter().filter(visible).collect();
                 self.broadcast(None, ServerEvent::Speakers { speakers: self.speakers.clone() });
             }
+            NodeEvent::Data { transport, channel, messages } => {
+                self.handle_topic_data(transport, channel, messages);
+            }
+            NodeEvent::TopicClosed { transport, channel, reason } => {
+                self.handle_topic_closed(transport, channel, reason);
+            }
             NodeEvent::Hello { .. }
+            | NodeEvent::Draining {}
             | NodeEvent::Done { .. }
-            | NodeEvent::Data { .. }
-            | NodeEvent::TopicClosed { .. }
+            | NodeEvent::Held { .. }
             | NodeEvent::Timeline { .. }
             | NodeEvent::Report { .. } => {}
         }
@@ -249,6 +368,7 @@ impl Room {
     fn handle_node_lost(&mut self) {
         let lost: Vec<MemberId> =
             self.members.iter().filter(|(_, member)| member.on_node).map(|(id, _)| *id).collect();
+        self.close_all_topics("the media node is lost");
         for member in &lost {
             if let Some(member) = self.members.get_mut(member) {
                 member.on_node = false;
@@ -259,8 +379,57 @@ impl Room {
         }
     }
 
+    /// The node does not hold a transport any longer, or a way to topics over signaling.
+    fn handle_transport_gone(&mut self, transport: TransportId) {
+        let Some(member) = self.member_of(transport) else { return };
+        let Some(entry) = self.members.get_mut(&member) else { return };
+        if entry.topics.transport == transport {
+            return self.close_topics_of(member, "the media node does not hold it any longer");
+        }
+        entry.on_node = false;
+        self.remove(member, LeaveReason::NodeLost);
+    }
+
+    /// Takes a member in, whatever its stage.
+    fn insert_member(&mut self, member: MemberId, entry: Member) {
+        self.transports.insert(entry.transport, member);
+        self.transports.insert(entry.topics.transport, member);
+        self.members.insert(member, entry);
+    }
+
+    /// Takes a member out, and what is due for it. Whoever calls this sees to what it had asked and what it has on the node.
+    fn take_member(&mut self, member: MemberId) -> Option<Member> {
+        let entry = self.members.remove(&member)?;
+        self.transports.remove(&entry.transport);
+        self.transports.remove(&entry.topics.transport);
+        for (due, what) in [
+            (entry.resumption.map(|resumption| resumption.by), Due::Resume(member)),
+            (entry.ice_refresh, Due::IceServers(member)),
+            (entry.expiry, Due::Expiry(member)),
+            (entry.typing_until, Due::Typing(member)),
+            (entry.presence_due, Due::Presence(member)),
+        ] {
+            if let Some(due) = due {
+                self.deadlines.remove(&(due, what));
+            }
+        }
+        Some(entry)
+    }
+
     fn member_of(&self, transport: TransportId) -> Option<MemberId> {
-        self.members.iter().find(|(_, member)| member.transport == transport).map(|(id, _)| *id)
+        self.transports.get(&transport).copied()
+    }
+
+    /// Somebody in the roster, by number.
+    fn visible(&self, number: ParticipantNumber) -> Option<(MemberId, &Member)> {
+        let mut roster = self.members.iter().filter(|(_, entry)| entry.is_in_roster());
+        roster.find(|(_, entry)| entry.number == number).map(|(member, entry)| (*member, entry))
+    }
+
+    fn mint_ticket(&mut self) -> Ticket {
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        ticket
     }
 
     fn reply(&mut self, member: MemberId, id: RequestId, result: Result<Reply, ProtocolError>) {
@@ -293,8 +462,7 @@ impl Room {
     }
 
     fn command_for(&mut self, pending: Pending, command: NodeCommand) {
-        let ticket = Ticket(self.next_ticket);
-        self.next_ticket += 1;
+        let ticket = self.mint_ticket();
         self.pending.insert(ticket, pending);
         self.outputs.push_back(Output::Command { ticket: Some(ticket), command });
     }

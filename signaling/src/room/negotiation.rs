@@ -1,13 +1,15 @@
 //! Offers on their way to the node and answers on their way back.
 
+use std::collections::BTreeMap;
+
 use patchbay_protocol::node::{AcceptedPublication, CommandResult, NodeCommand, Publication, Slot};
 use patchbay_protocol::{
-    Answer, AnsweredPublication, AnsweredSlot, Description, ErrorCode, ProtocolError, Reply, RequestId,
-    ServerEvent, SlotSource, TrackId,
+    Answer, AnsweredPublication, AnsweredSlot, Description, ErrorCode, MediaKind, Mid, ProtocolError, Reply,
+    RequestId, ServerEvent, SlotSource, Source, TrackId,
 };
 
 use super::member::{MemberTrack, Stage};
-use super::{MemberId, Output, Pending, Room, client_error};
+use super::{MemberId, Output, Pending, Room, check, client_error};
 
 /// Offers of one member that may wait behind the one that is with the node.
 const WAITING_OFFERS: usize = 4;
@@ -19,6 +21,8 @@ pub(super) struct Negotiation {
     pub(super) id: RequestId,
     /// The tracks as they will be if the node accepts them all.
     tracks: Vec<MemberTrack>,
+    /// What its slots will show.
+    shown: BTreeMap<Mid, Option<SlotSource>>,
 }
 
 impl Negotiation {
@@ -31,7 +35,7 @@ impl Negotiation {
 }
 
 impl Room {
-    /// An `offer` request of a member that has joined. The description has been checked.
+    /// An `offer` request of a member that has joined.
     pub(super) fn enqueue_offer(&mut self, member: MemberId, id: RequestId, offer: Description) {
         let Some(entry) = self.members.get_mut(&member) else { return };
         if entry.negotiation.is_none() {
@@ -51,6 +55,12 @@ impl Room {
     pub(super) fn start_negotiation(&mut self, member: MemberId, id: RequestId, offer: Description) {
         let mut next_track = self.next_track;
         let Some(entry) = self.members.get(&member) else { return };
+        // What the member may do can have changed while the offer waited.
+        if let Err(error) = check::check_description(&offer, &entry.grants, &self.config.bounds) {
+            let is_join = matches!(entry.stage, Stage::Joining(_));
+            self.fail(member, id, is_join, error);
+            return self.start_waiting_offer(member);
+        }
         let tracks: Vec<MemberTrack> = offer
             .publications
             .iter()
@@ -71,11 +81,11 @@ impl Room {
                     mid: publication.mid.clone(),
                     id,
                     source: publication.source,
-                    muted: publication.muted,
+                    muted: publication.muted || (entry.video_stopped && is_picture(publication.source)),
                 }
             })
             .collect();
-        let slots = offer
+        let slots: Vec<Slot> = offer
             .slots
             .into_iter()
             .map(|slot| {
@@ -86,6 +96,7 @@ impl Room {
                 Slot { mid: slot.mid, source: watched.or(slot.source), group: slot.group }
             })
             .collect();
+        let shown = slots.iter().map(|slot| (slot.mid.clone(), slot.source)).collect();
         let command = NodeCommand::Negotiate {
             transport: entry.transport,
             room: self.id,
@@ -100,7 +111,7 @@ impl Room {
         self.next_track = next_track;
         if let Some(entry) = self.members.get_mut(&member) {
             entry.on_node = true;
-            entry.negotiation = Some(Negotiation { id, tracks });
+            entry.negotiation = Some(Negotiation { id, tracks, shown });
         }
         self.command_for(Pending::Negotiate(member), command);
     }
@@ -137,6 +148,26 @@ impl Room {
         let Some(entry) = self.members.get_mut(&member) else { return };
         let mut tracks = negotiation.tracks;
         tracks.retain(|track| accepted.iter().any(|publication| publication.track == track.id));
+        // What was forbidden or stopped while the offer was with the node.
+        let mut silenced = Vec::new();
+        for track in &mut tracks {
+            let is_forbidden = !entry.grants.publish.contains(&track.source);
+            let is_stopped = entry.video_stopped && is_picture(track.source) && !track.muted;
+            if is_forbidden || is_stopped {
+                track.muted = true;
+                silenced.push(track.id);
+            }
+        }
+        let grants = &entry.grants;
+        tracks.retain(|track| grants.publish.contains(&track.source));
+        entry.slots = slots.iter().map(|slot| slot.mid.clone()).collect();
+        // Slots that the offer says nothing about keep what they have.
+        entry.shown.extend(negotiation.shown);
+        entry.shown.retain(|mid, _| entry.slots.contains(mid));
+        entry.flows.retain(|mid, _| entry.slots.contains(mid));
+        let room = self.id;
+        let empty_slots = if entry.grants.subscribe { Vec::new() } else { entry.slots.clone() };
+        let transport = entry.transport;
         let publications = tracks
             .iter()
             .map(|track| AnsweredPublication {
@@ -147,10 +178,20 @@ impl Room {
             .collect();
         let answer = Answer { sdp, publications, slots };
         let before = std::mem::replace(&mut entry.tracks, tracks);
+        for track in silenced {
+            self.command(NodeCommand::SetMuted { room, track, muted: true });
+        }
+        for mid in empty_slots {
+            if let Some(entry) = self.members.get_mut(&member) {
+                entry.show(&mid, None);
+            }
+            self.command(NodeCommand::SetSlot { transport, mid, source: None });
+        }
         if is_join {
             return self.finish_join(member, Some(answer));
         }
 
+        let Some(entry) = self.members.get(&member) else { return };
         let (participant, shown) = (entry.number, entry.is_in_roster());
         let mut events = Vec::new();
         for gone in before.iter().filter(|old| entry.tracks.iter().all(|track| track.id != old.id)) {
@@ -178,9 +219,8 @@ impl Room {
 
     fn fail(&mut self, member: MemberId, id: RequestId, is_join: bool, error: ProtocolError) {
         self.reply(member, id, Err(error));
-        if is_join && let Some(entry) = self.members.remove(&member) {
-            self.forget_ice_refresh(member, &entry);
-            self.command(NodeCommand::CloseTransport { transport: entry.transport });
+        if is_join && let Some(entry) = self.take_member(member) {
+            self.close_on_node(&entry);
             self.outputs.push_back(Output::Detached { member, close: None });
         }
     }
@@ -193,6 +233,11 @@ impl Room {
             self.start_negotiation(member, id, offer);
         }
     }
+}
+
+/// Whether a moderator who stops somebody's video means this.
+pub(super) fn is_picture(source: Source) -> bool {
+    source.kind() == MediaKind::Video
 }
 
 impl MemberTrack {
