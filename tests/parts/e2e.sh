@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The real binary and headless peers, embedded and as two processes: media, slots, data, silence, hostile input
 # installs: tools
-# figures: late_join_first_frame_headless_ms twenty_peers_offers_per_peer
+# figures: late_join_first_frame_headless_ms twenty_peers_offers_per_peer signaling_restart_back_ms
 source tests/lib/report.sh
 step 'build' cargo build --quiet --package patchbay --package patchbay-peer
 export PATCHBAY_PREBUILT=1

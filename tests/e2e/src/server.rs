@@ -30,6 +30,8 @@ pub enum Mode {
 pub struct Server {
     url: String,
     processes: Vec<(Child, PathBuf)>,
+    /// How the process that listens on HTTP was started.
+    first: Vec<String>,
 }
 
 impl Server {
@@ -42,12 +44,13 @@ impl Server {
     pub async fn start_with(mode: Mode, test: &str, arguments: &[&str]) -> Result<Self, String> {
         let port = free_port()?;
         let listen = format!("127.0.0.1:{port}");
-        let mut server = Self { url: format!("http://{listen}"), processes: Vec::new() };
+        let mut server = Self { url: format!("http://{listen}"), processes: Vec::new(), first: Vec::new() };
         let mut first = match mode {
             Mode::Embedded => vec!["serve", "--listen", &listen, "--media-port", "0"],
             Mode::TwoProcesses => vec!["signaling", "--listen", &listen, "--node-secret", NODE_SECRET],
         };
         first.extend(arguments);
+        server.first = first.iter().map(|argument| (*argument).to_owned()).collect();
         server.spawn(test, &first)?;
         server.wait_for(if mode == Mode::Embedded { "/readyz" } else { "/healthz" }).await?;
         if mode == Mode::TwoProcesses {
@@ -154,6 +157,22 @@ impl Server {
         let sent = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status();
         let is_sent = sent.map_err(|error| error.to_string())?.success();
         is_sent.then_some(()).ok_or_else(|| format!("SIG{name} was not taken"))
+    }
+
+    /// Ends the process that listens on HTTP as nothing can be caught.
+    pub fn kill_first(&mut self) -> Result<(), String> {
+        let (child, _) = self.processes.first_mut().ok_or("no process")?;
+        child.kill().and_then(|()| child.wait()).map(drop).map_err(|error| error.to_string())
+    }
+
+    /// Starts that process again as it was started first, without waiting for anything.
+    pub fn restart_first(&mut self, test: &str) -> Result<(), String> {
+        let arguments = self.first.clone();
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        self.spawn(test, &arguments)?;
+        let again = self.processes.pop().ok_or("no process")?;
+        *self.processes.first_mut().ok_or("no process")? = again;
+        Ok(())
     }
 
     /// Waits until a process has ended.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use patchbay_protocol::{
     BEARER_PROTOCOL_PREFIX, ClientMessage, ClientRequest, PROTOCOL_VERSION, ProtocolError, Reply, RequestId,
-    ServerEvent, ServerMessage, WEBSOCKET_PROTOCOL,
+    Resume, Resumed, ServerEvent, ServerMessage, WEBSOCKET_PROTOCOL, Welcome,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio_tungstenite::tungstenite::Message;
@@ -26,14 +26,53 @@ pub struct Signaling {
     waiting: Waiting,
     next_id: Arc<AtomicU32>,
     patience: Duration,
+    session: Option<Arc<Resume>>,
 }
 
-/// Opens `/v1/ws` of a server and greets it. Returns the connection and its events, which end when it does.
+/// Events of a connection, which end when it does.
+pub type Events = mpsc::UnboundedReceiver<ServerEvent>;
+
+/// Opens `/v1/ws` of a server and greets it. Returns the connection and its events.
 pub async fn connect(
     server: &str,
     token: Option<&str>,
     patience: Duration,
-) -> Result<(Signaling, mpsc::UnboundedReceiver<ServerEvent>), PeerError> {
+) -> Result<(Signaling, Events), PeerError> {
+    let (mut signaling, events) = open(server, token, patience).await?;
+    let Reply::Welcome(welcome) = signaling.request(hello(None)).await? else {
+        return Err(PeerError::Unexpected("a hello that is not answered by welcome".to_owned()));
+    };
+    let Welcome { session, secret, epoch, heartbeat_ms, .. } = welcome;
+    signaling.session = Some(Arc::new(Resume { session, secret, epoch: Some(epoch), last_seq: 0 }));
+    signaling.keep_alive(Duration::from_millis(heartbeat_ms.max(500)));
+    Ok((signaling, events))
+}
+
+/// Opens `/v1/ws` of a server and takes a session up. Returns what that brought besides.
+pub async fn resume(
+    server: &str,
+    session: &Resume,
+    patience: Duration,
+) -> Result<(Signaling, Events, Resumed), PeerError> {
+    let (mut signaling, events) = open(server, None, patience).await?;
+    let Reply::Resumed(resumed) = signaling.request(hello(Some(session.clone()))).await? else {
+        return Err(PeerError::Unexpected("a resume that is not answered by resumed".to_owned()));
+    };
+    signaling.session = Some(Arc::new(Resume { epoch: Some(resumed.epoch), last_seq: 0, ..session.clone() }));
+    signaling.keep_alive(Duration::from_millis(resumed.heartbeat_ms.max(500)));
+    Ok((signaling, events, resumed))
+}
+
+fn hello(resume: Option<Resume>) -> ClientRequest {
+    let client = Some(concat!("patchbay-peer/", env!("CARGO_PKG_VERSION")).to_owned());
+    ClientRequest::Hello { version: PROTOCOL_VERSION, client, resume }
+}
+
+async fn open(
+    server: &str,
+    token: Option<&str>,
+    patience: Duration,
+) -> Result<(Signaling, Events), PeerError> {
     let broken = |error: &dyn std::fmt::Display| PeerError::Connection(error.to_string());
     let url = format!("{}/v1/ws", server.replacen("http", "ws", 1).trim_end_matches('/'));
     let mut request = url.into_client_request().map_err(|error| broken(&error))?;
@@ -75,15 +114,10 @@ pub async fn connect(
         }
     });
 
-    let signaling = Signaling { outgoing, waiting, next_id: Arc::new(AtomicU32::new(1)), patience };
-    let client = Some(concat!("patchbay-peer/", env!("CARGO_PKG_VERSION")).to_owned());
-    let Reply::Welcome(welcome) =
-        signaling.request(ClientRequest::Hello { version: PROTOCOL_VERSION, client, resume: None }).await?
-    else {
-        return Err(PeerError::Unexpected("a hello that is not answered by welcome".to_owned()));
-    };
-    signaling.keep_alive(Duration::from_millis(welcome.heartbeat_ms.max(500)));
-    Ok((signaling, incoming))
+    Ok((
+        Signaling { outgoing, waiting, next_id: Arc::new(AtomicU32::new(1)), patience, session: None },
+        incoming,
+    ))
 }
 
 impl Signaling {
@@ -103,6 +137,11 @@ impl Signaling {
                 waited_ms: self.patience.as_millis() as u64,
             }),
         }
+    }
+
+    /// The session, as a later connection takes it up. Messages are not counted here.
+    pub fn session(&self) -> Option<&Resume> {
+        self.session.as_deref()
     }
 
     /// Sends a text as it is, which may be anything.

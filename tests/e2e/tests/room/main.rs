@@ -7,6 +7,7 @@ mod hostile;
 mod join;
 mod leave;
 mod path;
+mod restart;
 mod speakers;
 mod tcp;
 mod wire;
@@ -51,4 +52,19 @@ in_both_modes! {
     hostile::replayed_packets_are_not_forwarded,
     wire::bad_messages_get_their_own_error_and_the_session_goes_on,
     wire::bad_sdp_is_refused_and_the_call_goes_on,
+}
+
+/// With signaling in a process of its own, which alone is killed.
+mod without_signaling {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn signaling_is_killed_and_media_does_not_notice() -> patchbay_e2e::Outcome {
+        restart::signaling_is_killed_and_media_does_not_notice().await
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_newcomer_after_a_restart_meets_those_who_were_there() -> patchbay_e2e::Outcome {
+        restart::a_newcomer_after_a_restart_meets_those_who_were_there().await
+    }
 }
