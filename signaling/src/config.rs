@@ -24,6 +24,8 @@ pub struct Config {
     pub state_dir: Option<PathBuf>,
     /// How the server goes away.
     pub drain: Drain,
+    /// What whoever asks for `/metrics` must know. Without it nobody is asked.
+    pub metrics_token: Option<Secret>,
     /// How often certificate files are looked at for change.
     pub tls_refresh: Duration,
     /// Keys of tokens. Without any the server is open: whoever reaches it may join any room.
@@ -39,7 +41,7 @@ pub struct Config {
     /// Connections of HTTP, whatever they carry, from one IPv4 address or IPv6 network of 64 bits. Cost of raising: one
     /// household can take so much of `max_connections`.
     pub connections_per_address: usize,
-    /// Joins and other requests that cost as much, by address. Cost of raising: signatures and transports to make for one household.
+    /// New sessions and joins, each counted, by address. Cost of raising: signatures and transports to make for one household.
     pub joins: Rate,
     /// Rooms at a time. Cost of raising: about 10 KB each, and their chat.
     pub max_rooms: usize,
@@ -137,6 +139,7 @@ impl Config {
             listen,
             tls: None,
             state_dir: None,
+            metrics_token: None,
             drain: Drain { spread: Duration::from_secs(10), timeout: Duration::from_secs(30) },
             tls_refresh: Duration::from_secs(60),
             keys: Keys::default(),
@@ -145,7 +148,7 @@ impl Config {
             longest_token: Duration::from_secs(366 * 86_400),
             proxies: TrustedProxies::default(),
             connections_per_address: 2_500,
-            joins: Rate { per_second: 100, burst: 2_500 },
+            joins: Rate { per_second: 200, burst: 5_000 },
             max_rooms: 10_000,
             bounds: Bounds::default(),
             insecure_open: false,

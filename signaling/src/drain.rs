@@ -83,7 +83,9 @@ impl Drain {
                     }
                     Some(time) if now < time => {}
                     // It won't be back here.
-                    Some(_) if !session.is_connected() => app.sessions.finish(&session, LeaveReason::Shutdown),
+                    Some(_) if !session.is_connected() => {
+                        app.sessions.finish(&session, LeaveReason::Shutdown)
+                    }
                     Some(time) if now >= time + GRACE && !session.owes_replies() => {
                         session.close(CloseCode::GoingAway);
                     }
@@ -105,5 +107,6 @@ impl Drain {
 }
 
 fn draining() -> ProtocolError {
-    ProtocolError::new(ErrorCode::Draining, "this server goes away; come back in a moment").retry_after(spread_retry())
+    ProtocolError::new(ErrorCode::Draining, "this server goes away; come back in a moment")
+        .retry_after(spread_retry())
 }

@@ -1,10 +1,11 @@
 //! `/healthz`, `/readyz` and `/metrics`.
 
 use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 
 use crate::app::App;
+use crate::auth::bearer;
 
 /// The process is alive.
 pub(crate) async fn healthz() -> &'static str {
@@ -25,8 +26,14 @@ pub(crate) async fn readyz(State(app): State<App>) -> impl IntoResponse {
     (StatusCode::OK, "ready\n")
 }
 
-/// Counters for Prometheus.
-pub(crate) async fn metrics(State(app): State<App>) -> impl IntoResponse {
+/// Counters for Prometheus, which may have to show a token (RFC 6750).
+pub(crate) async fn metrics(State(app): State<App>, headers: HeaderMap) -> Response {
+    if let Some(token) = &app.config.metrics_token
+        && !bearer(&headers).is_some_and(|given| token.matches(given))
+    {
+        return (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")], "a token is needed\n")
+            .into_response();
+    }
     let text = app.metrics.render(&app.gauges());
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }

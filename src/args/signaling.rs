@@ -75,6 +75,12 @@ pub(crate) struct Signaling {
     /// WebSocket connections at a time. Each costs about 16 KB when idle
     #[arg(long, env = "PATCHBAY_MAX_CONNECTIONS", default_value_t = 10_000, value_name = "COUNT")]
     pub(crate) max_connections: usize,
+    /// What whoever asks for /metrics must send as a bearer token; without it everybody may ask
+    #[arg(long, env = "PATCHBAY_METRICS_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    pub(crate) metrics_token: Option<String>,
+    /// A file with that token
+    #[arg(long, env = "PATCHBAY_METRICS_TOKEN_FILE", value_name = "FILE", conflicts_with = "metrics_token")]
+    pub(crate) metrics_token_file: Option<PathBuf>,
     /// What SFU nodes in other processes must know; without it none can attach
     #[arg(long, env = "PATCHBAY_NODE_SECRET", hide_env_values = true, value_name = "SECRET")]
     pub(crate) node_secret: Option<String>,

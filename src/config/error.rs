@@ -28,6 +28,10 @@ pub(crate) enum ConfigError {
     TurnSecret,
     #[error("can't read the TURN secret in {}: {source}", .path.display())]
     TurnSecretFile { path: PathBuf, source: std::io::Error },
+    #[error("--metrics-token must not be empty, nor have anything but visible ASCII characters in it")]
+    MetricsToken,
+    #[error("can't read --metrics-token-file {}: {source}", .path.display())]
+    MetricsTokenFile { path: PathBuf, source: std::io::Error },
     #[error("--turn-ttl {0:?}: 1m to 7d, a number with s, m, h or d")]
     TurnTtl(String),
     #[error("can't read {}: {source}", .path.display())]

@@ -42,6 +42,7 @@ pub(super) fn signaling(
     let secret = turn_secret(raw.turn_secret, raw.turn_secret_file)?;
     config.turn = turn(raw.turn_server, secret, &raw.turn_ttl)?;
     config.max_connections = raw.max_connections;
+    config.metrics_token = metrics_token(raw.metrics_token, raw.metrics_token_file)?;
     config.node_secret = raw.node_secret.map(node_secret).transpose()?;
     limit(&mut config, raw.limits);
     Ok(config)
@@ -112,6 +113,20 @@ fn turn(urls: Vec<String>, secret: Option<Secret>, ttl: &str) -> Result<Option<T
         (false, None) => Err(ConfigError::TurnWithoutSecret),
         (false, Some(secret)) => Ok(Some(Turn { urls, secret, ttl })),
     }
+}
+
+/// The token from the command line or from a file, of which line ends at its end are no part.
+fn metrics_token(text: Option<String>, file: Option<PathBuf>) -> Result<Option<Secret>, ConfigError> {
+    let text = match (text, file) {
+        (Some(text), _) => text,
+        (None, Some(path)) => match std::fs::read_to_string(&path) {
+            Ok(text) => text.trim_end().to_owned(),
+            Err(source) => return Err(ConfigError::MetricsTokenFile { path, source }),
+        },
+        (None, None) => return Ok(None),
+    };
+    let is_token = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if is_token { Ok(Some(Secret::new(text))) } else { Err(ConfigError::MetricsToken) }
 }
 
 /// The secret from the command line or from a file, of which line ends at its end are no part.

@@ -5,6 +5,22 @@ use std::collections::BTreeMap;
 use patchbay_protocol::NodeName;
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 
+/// What goes up and down in reports. All else is counted from the node's start.
+const GAUGES: [&str; 12] = [
+    "patchbay_sfu_node_rooms",
+    "patchbay_sfu_node_transports",
+    "patchbay_sfu_paths",
+    "patchbay_sfu_rooms",
+    "patchbay_sfu_signaled_ways",
+    "patchbay_sfu_tcp_connections",
+    "patchbay_sfu_transports",
+    "patchbay_sfu_transports_on_tcp",
+    "patchbay_sfu_udp_gso",
+    "patchbay_sfu_udp_receive_buffer_bytes",
+    "patchbay_sfu_udp_send_buffer_bytes",
+    "patchbay_sfu_workers",
+];
+
 /// What is known of one node.
 #[derive(Debug)]
 pub(crate) struct NodeGauges {
@@ -45,30 +61,31 @@ pub(super) fn families(nodes: &[NodeGauges]) -> Vec<MetricFamily> {
     families
 }
 
-/// A counter if its name says so.
+/// A counter or a gauge if its name says so.
 fn family(name: &str, help: &str, values: Vec<(&NodeName, u64)>) -> MetricFamily {
-    let is_counter = name.ends_with("_total");
+    let is_gauge = name.starts_with("patchbay_node_") || GAUGES.contains(&name);
     let metric = |(node, value): (&NodeName, u64)| {
         let mut label = LabelPair::default();
         label.set_name("node".to_owned());
         label.set_value(node.as_str().to_owned());
         let mut metric = Metric::from_label(vec![label]);
         // Past 2^53 a number loses its last digits, as it does in Prometheus.
-        if is_counter {
-            let mut counter = Counter::default();
-            counter.set_value(value as f64);
-            metric.set_counter(counter);
-        } else {
+        let value = value as f64;
+        if is_gauge {
             let mut gauge = Gauge::default();
-            gauge.set_value(value as f64);
+            gauge.set_value(value);
             metric.set_gauge(gauge);
+        } else {
+            let mut counter = Counter::default();
+            counter.set_value(value);
+            metric.set_counter(counter);
         }
         metric
     };
     let mut family = MetricFamily::default();
     family.set_name(name.to_owned());
     family.set_help(help.to_owned());
-    family.set_field_type(if is_counter { MetricType::COUNTER } else { MetricType::GAUGE });
+    family.set_field_type(if is_gauge { MetricType::GAUGE } else { MetricType::COUNTER });
     family.set_metric(values.into_iter().map(metric).collect());
     family
 }
