@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# A real Prometheus scrapes the server, and every query of the Grafana dashboard returns data
+# installs: tools node prometheus
+# figures: dashboard_queries_answered
+source tests/lib/report.sh
+step 'build' cargo build --quiet --package patchbay --package patchbay-peer
+step 'queries' node --test --test-concurrency=1 --test-reporter=spec tests/operation/prometheus.test.js
