@@ -45,6 +45,12 @@ impl WallClock {
         WallNanos(self.wall.0.wrapping_add(self.elapsed(now).as_nanos() as u64))
     }
 
+    /// Microseconds since 1970.
+    pub(crate) fn unix_micros(&self, now: Instant) -> u64 {
+        let unix = self.wall(now).0.wrapping_sub(NtpTime::UNIX_EPOCH.as_nanos() as u64);
+        unix / 1_000
+    }
+
     /// Time since the clock was started.
     pub(crate) fn elapsed(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.start)

@@ -63,10 +63,34 @@ counters! {
     rtcp_malformed,
     /// Data channel messages received.
     data_received,
-    /// Data channel messages given to receivers.
+    /// What was published, given to receivers: in framed mode several may share a message.
     data_forwarded,
-    /// Data channel messages a receiver had no room for.
+    /// Data channel messages given to receivers.
+    data_sent,
+    /// What was published and a receiver had no room for, was above its rate for, or had gone before.
     data_dropped,
-    /// Data channels that were refused because of a limit.
+    /// Data channels that were refused because of a limit or a permission.
     data_refused,
+    /// Data channels that were closed because their receiver did not keep up, or lost its permission.
+    data_cut,
+    /// Times that a message had to wait for slow receivers.
+    data_blocked,
+    /// Updates of kept values that a newer one replaced before a receiver had room for them.
+    data_conflated,
+    /// Snapshots of kept values that were begun.
+    data_snapshots,
+    /// Kept values that ended.
+    data_ended,
+    /// Of those, the ones that were not renewed in time.
+    data_expired,
+    /// Values that were not kept, as a topic keeps only so many.
+    data_unkept,
+    /// Messages that hold no frames where there should be.
+    data_malformed,
+    /// Messages and payloads that are too long.
+    data_too_long,
+    /// Messages above the rate of their participant or of the room.
+    data_rate_limited,
+    /// Messages without permission.
+    data_not_allowed,
 }

@@ -2,6 +2,8 @@
 
 use patchbay_protocol::{Mid, ParticipantNumber, SlotState, TransportId};
 
+use crate::{ChannelKey, TransportKey};
+
 /// Something signaling should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RouterEvent {
@@ -16,4 +18,20 @@ pub enum RouterEvent {
     },
     /// Who speaks now, loudest first. Said when the set of them changes, at most every 300 ms.
     Speakers(Vec<ParticipantNumber>),
+    /// A data channel is no longer on its topic, and is to be closed.
+    ChannelCut {
+        /// Whose it is.
+        transport: TransportKey,
+        /// The channel.
+        channel: ChannelKey,
+        /// Why, for a person.
+        reason: &'static str,
+    },
+    /// A data channel that was held because its message could not be taken may go on.
+    ChannelReleased {
+        /// Whose it is.
+        transport: TransportKey,
+        /// The channel.
+        channel: ChannelKey,
+    },
 }

@@ -41,7 +41,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use bytes::Bytes;
-use patchbay_protocol::{ParticipantNumber, TrackId, TransportId};
+use patchbay_protocol::{ParticipantNumber, TopicGrant, TrackId, TransportId};
 use patchbay_wire::rtcp::ReportBlock;
 use patchbay_wire::rtp::{SequenceNumber, Ssrc};
 
@@ -49,10 +49,10 @@ pub use counter::Counters;
 pub use data::Intake;
 pub use event::RouterEvent;
 
-use crate::transport::MessageKind;
+use crate::transport::{ChannelInfo, MessageKind};
 use crate::{ChannelKey, Egress, TransportKey};
 use clock::WallClock;
-use data::DataRelay;
+use data::{Cut, DataPlane};
 use key::{MemberKey, SlotKey, Table, TrackKey};
 use member::Member;
 use slot::Slot;
@@ -79,7 +79,7 @@ pub struct Router {
     tracks: Table<TrackKey, Track>,
     by_track_id: BTreeMap<TrackId, TrackKey>,
     slots: Table<SlotKey, Slot>,
-    data: DataRelay,
+    data: DataPlane,
     notice: SpeakerNotice,
     timers: Timers,
     events: VecDeque<RouterEvent>,
@@ -103,8 +103,9 @@ impl Router {
     /// A room without members. `unix_nanos` is the wall time at `now`; `seed` is a random number, from which the first
     /// sequence numbers and timestamps of slots are drawn.
     pub fn new(now: Instant, unix_nanos: u64, seed: u64) -> Self {
+        let clock = WallClock::new(now, unix_nanos);
         Self {
-            clock: WallClock::new(now, unix_nanos),
+            clock,
             seed,
             members: Table::new(),
             by_transport: Vec::new(),
@@ -112,7 +113,7 @@ impl Router {
             tracks: Table::new(),
             by_track_id: BTreeMap::new(),
             slots: Table::new(),
-            data: DataRelay::default(),
+            data: DataPlane::new(clock),
             notice: SpeakerNotice::default(),
             timers: Timers::default(),
             events: VecDeque::new(),
@@ -123,7 +124,7 @@ impl Router {
 
     /// Whether no transport is attached.
     pub fn is_empty(&self) -> bool {
-        self.members.len() == 0
+        self.members.len() == 0 && self.data.is_empty()
     }
 
     /// Adds a transport. Nothing flows before [`Router::apply`] and [`Router::handle_connected`]. A key that is known is
@@ -136,6 +137,7 @@ impl Router {
         participant: ParticipantNumber,
     ) {
         self.timers.touch(now);
+        self.data.attach(transport, participant.0);
         if let Err(at) = self.by_transport.binary_search_by_key(&transport, |(known, _)| *known) {
             let member = self.members.insert(Member::new(transport, id, participant));
             self.by_transport.insert(at, (transport, member));
@@ -146,10 +148,11 @@ impl Router {
 
     /// Removes a transport with all it publishes and receives.
     pub fn detach(&mut self, now: Instant, transport: TransportKey, out: &mut impl Egress) {
+        self.data.detach(now, transport, out, &mut self.counters);
+        self.collect_data();
         let Some(key) = self.member_key(transport) else { return };
         self.by_transport.retain(|(known, _)| *known != transport);
         self.by_participant.retain(|(_, known)| *known != key);
-        self.data.remove(transport);
         if let Some(member) = self.members.remove(key) {
             for slot in member.slots {
                 self.remove_slot(slot);
@@ -180,61 +183,88 @@ impl Router {
         self.want_keyframes_around(now, key, out);
     }
 
-    /// A data channel was opened on a transport. Returns false if a limit stands against it: 64 channels of one
-    /// transport, 256 topics of the room, 256 bytes of label.
+    /// Adds a way to topics that is no transport, such as one over signaling. [`Router::detach`] ends it.
+    pub fn attach_data(&mut self, transport: TransportKey, participant: ParticipantNumber) {
+        self.data.attach(transport, participant.0);
+    }
+
+    /// What a member may do with data has changed: whether at all, and on which topics. Channels that it may no longer have are
+    /// closed.
+    pub fn set_data(
+        &mut self,
+        now: Instant,
+        transport: TransportKey,
+        is_allowed: bool,
+        topics: Vec<TopicGrant>,
+        out: &mut impl Egress,
+    ) {
+        self.data.set_rights(now, transport, is_allowed, topics, out, &mut self.counters);
+        self.collect_data();
+    }
+
+    /// A data channel was opened on a transport. Returns false if a limit stands against it (64 channels of one
+    /// transport, 256 topics of the room, 256 bytes of label) or a permission.
     pub fn handle_channel_opened(
         &mut self,
+        now: Instant,
         transport: TransportKey,
-        channel: ChannelKey,
-        label: &str,
+        info: &ChannelInfo,
+        out: &mut impl Egress,
     ) -> bool {
-        let is_open = self.member_key(transport).is_some() && self.data.open(transport, channel, label);
+        let is_open = self.data.open(now, transport, info, out, &mut self.counters);
         self.counters.data_refused += u64::from(!is_open);
+        self.collect_data();
         is_open
     }
 
     /// A data channel was closed.
-    pub fn handle_channel_closed(&mut self, transport: TransportKey, channel: ChannelKey) {
-        self.data.close(transport, channel);
+    pub fn handle_channel_closed(
+        &mut self,
+        now: Instant,
+        transport: TransportKey,
+        channel: ChannelKey,
+        out: &mut impl Egress,
+    ) {
+        self.data.close(now, transport, channel, out, &mut self.counters);
+        self.collect_data();
     }
 
-    /// A message came over a data channel: it goes to all others who opened the same label.
+    /// A message came over a data channel: it goes to those who opened the same label, as its topic's mode has it.
     pub fn handle_message(
         &mut self,
-        _now: Instant,
+        now: Instant,
         from: TransportKey,
         channel: ChannelKey,
         kind: MessageKind,
         payload: Bytes,
         out: &mut impl Egress,
     ) -> Intake {
-        let relayed = self.data.relay(from, channel, kind, &payload, out);
-        self.counters.data_received += 1;
-        self.counters.data_forwarded += relayed.forwarded;
-        self.counters.data_dropped += relayed.dropped;
-        Intake::Taken
+        let intake = self.data.handle_message(now, from, channel, kind, &payload, out, &mut self.counters);
+        self.collect_data();
+        intake
     }
 
     /// A member sent a message that is longer than may be. It was thrown away.
     pub fn handle_too_long(
         &mut self,
-        _now: Instant,
-        _transport: TransportKey,
-        _channel: ChannelKey,
-        _out: &mut impl Egress,
+        now: Instant,
+        transport: TransportKey,
+        channel: ChannelKey,
+        out: &mut impl Egress,
     ) {
-        self.counters.data_received += 1;
-        self.counters.data_dropped += 1;
+        self.data.handle_too_long(now, transport, channel, out, &mut self.counters);
     }
 
     /// A data channel that had no room has some again.
     pub fn handle_writable(
         &mut self,
-        _now: Instant,
-        _transport: TransportKey,
-        _channel: ChannelKey,
-        _out: &mut impl Egress,
+        now: Instant,
+        transport: TransportKey,
+        channel: ChannelKey,
+        out: &mut impl Egress,
     ) {
+        self.data.handle_writable(now, transport, channel, out, &mut self.counters);
+        self.collect_data();
     }
 
     /// Says again what flows in every slot and who speaks, for one who may have missed it.
@@ -256,6 +286,16 @@ impl Router {
     /// What was counted since the router was made.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// Tells what became of data channels.
+    fn collect_data(&mut self) {
+        while let Some(Cut { transport, channel, reason }) = self.data.poll_cut() {
+            self.events.push_back(RouterEvent::ChannelCut { transport, channel, reason });
+        }
+        while let Some((transport, channel)) = self.data.poll_release() {
+            self.events.push_back(RouterEvent::ChannelReleased { transport, channel });
+        }
     }
 
     fn member_key(&self, transport: TransportKey) -> Option<MemberKey> {

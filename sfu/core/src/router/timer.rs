@@ -47,11 +47,16 @@ impl Timers {
 impl Router {
     /// When [`Router::handle_timeout`] wants to be called.
     pub fn deadline(&self) -> Option<Instant> {
-        [self.timers.tick, self.timers.nack, self.timers.voice].into_iter().flatten().min()
+        let timers = [self.timers.tick, self.timers.nack, self.timers.voice, self.data.deadline()];
+        timers.into_iter().flatten().min()
     }
 
-    /// Does what is due: NACKs, speakers, keyframe requests, reports.
+    /// Does what is due: data, NACKs, speakers, keyframe requests, reports.
     pub fn handle_timeout(&mut self, now: Instant, out: &mut impl Egress) {
+        if self.data.deadline().is_some_and(|due| due <= now) {
+            self.data.handle_timeout(now, out, &mut self.counters);
+            self.collect_data();
+        }
         if self.timers.nack.take_if(|due| *due <= now).is_some() {
             self.poll_nacks(now, out);
         }

@@ -13,15 +13,17 @@ use super::blob::Blobs;
 use super::member::Member;
 use super::negotiation::{Agreed, Negotiation, Proposal};
 use super::{Room, Worker};
-use crate::TransportKey;
 use crate::router::Router;
 use crate::transport::{Transport, TransportSetup};
+use crate::{ChannelKey, TransportKey};
 
 impl Worker {
     /// Carries out one command. Whoever calls this has seen to it that a command is carried out once.
     pub fn handle_command(&mut self, now: Instant, command: NodeCommand) -> CommandResult {
         self.members.advance(now);
-        self.execute(now, command).unwrap_or_else(CommandResult::from)
+        let result = self.execute(now, command).unwrap_or_else(CommandResult::from);
+        self.resume(now);
+        result
     }
 
     fn execute(&mut self, now: Instant, command: NodeCommand) -> Result<CommandResult, ProtocolError> {
@@ -34,8 +36,8 @@ impl Worker {
                 publications,
                 slots,
                 data,
+                topics,
                 channels,
-                ..
             } => {
                 let slots_wanted = slots.clone();
                 let proposal = Proposal::new(&sdp, publications, slots, data)?.with_channels(channels)?;
@@ -43,6 +45,7 @@ impl Worker {
                     Some(&key) => key,
                     None => self.make_transport(now, transport, room, participant, &proposal)?,
                 };
+                self.set_data(now, key, data, topics);
                 let agreed = self.negotiate(now, key, proposal)?;
                 self.apply(now, key, &slots_wanted);
                 let Agreed { sdp, publications, slots } = agreed;
@@ -97,15 +100,22 @@ impl Worker {
                     }
                 }
             }
-            NodeCommand::AttachData { .. }
-            | NodeCommand::OpenTopic { .. }
-            | NodeCommand::CloseTopic { .. }
-            | NodeCommand::SendData { .. }
-            | NodeCommand::SetData { .. } => {
-                return Err(ProtocolError::new(
-                    ErrorCode::UnknownType,
-                    "topics over signaling are not served here",
-                ));
+            NodeCommand::AttachData { transport, room, participant, topics } => {
+                self.attach_data(now, transport, room, participant, topics)?;
+            }
+            NodeCommand::OpenTopic { transport, channel, label, protocol } => {
+                self.open_topic(now, self.key(transport)?, ChannelKey(channel), label, protocol)?;
+            }
+            NodeCommand::CloseTopic { transport, channel } => {
+                if let Some(&key) = self.transports.get(&transport) {
+                    self.close_topic(now, key, ChannelKey(channel));
+                }
+            }
+            NodeCommand::SendData { transport, channel, messages } => {
+                self.send_data(now, self.key(transport)?, ChannelKey(channel), &messages)?;
+            }
+            NodeCommand::SetData { transport, data, topics } => {
+                self.set_data(now, self.key(transport)?, data, topics);
             }
             NodeCommand::StoreBlob { room, blobs } => {
                 let index = self.room_or_new(now, room);
@@ -154,7 +164,7 @@ impl Worker {
         Ok(key)
     }
 
-    fn room_or_new(&mut self, now: Instant, room: RoomId) -> usize {
+    pub(super) fn room_or_new(&mut self, now: Instant, room: RoomId) -> usize {
         if let Some(&index) = self.room_index.get(&room) {
             return index;
         }

@@ -6,6 +6,7 @@ use patchbay_protocol::{ParticipantNumber, TransportId};
 use slab::Slab;
 
 use super::negotiation::Negotiation;
+use super::signaled::SignaledWays;
 use crate::transport::Transport;
 use crate::{ChannelKey, DataMessage, Egress, OutgoingRtp, SendOutcome, Transmit, TransportKey};
 
@@ -42,16 +43,33 @@ pub(super) struct Members {
     rearmed: Vec<TransportKey>,
     /// The time of whatever is being handled, for what routers send.
     now: Instant,
+    /// Ways to topics that are no transports.
+    pub(super) signaled: SignaledWays,
 }
 
 impl Members {
     pub(super) fn new(now: Instant) -> Self {
-        Self { table: Slab::new(), ready: Vec::new(), rearmed: Vec::new(), now }
+        let signaled = SignaledWays::default();
+        Self { table: Slab::new(), ready: Vec::new(), rearmed: Vec::new(), now, signaled }
     }
 
     /// Says what time it is. Called on every way into the worker.
     pub(super) fn advance(&mut self, now: Instant) {
         self.now = now;
+    }
+
+    /// The time of whatever is being handled.
+    pub(super) fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// Closes a data channel of a transport.
+    pub(super) fn close_channel(&mut self, key: TransportKey, channel: ChannelKey) {
+        if let Some(member) = self.table.get_mut(key.0 as usize) {
+            member.transport.close_channel(self.now, channel);
+            self.rearmed.push(key);
+            self.mark_ready(key);
+        }
     }
 
     /// The key that the next `insert` will give.
@@ -84,7 +102,8 @@ impl Members {
     /// The keys of a room's members.
     pub(super) fn of_room(&self, room: usize) -> Vec<TransportKey> {
         let keys = self.table.iter().filter(|(_, member)| member.room == room);
-        keys.filter_map(|(key, _)| u32::try_from(key).ok()).map(TransportKey).collect()
+        let keys = keys.filter_map(|(key, _)| u32::try_from(key).ok()).map(TransportKey);
+        keys.chain(self.signaled.of_room(room)).collect()
     }
 
     /// The next transport whose deadline may have moved forward behind the worker's back.
@@ -155,7 +174,9 @@ impl Egress for Members {
         channel: ChannelKey,
         message: DataMessage<'_>,
     ) -> SendOutcome {
-        let Some(member) = self.table.get_mut(to.0 as usize) else { return SendOutcome::Gone };
+        let Some(member) = self.table.get_mut(to.0 as usize) else {
+            return self.signaled.send(self.now, to, channel, message);
+        };
         let outcome = member.transport.send_message(self.now, channel, message);
         self.rearmed.push(to);
         self.mark_ready(to);
@@ -163,6 +184,9 @@ impl Egress for Members {
     }
 
     fn channel_room(&self, to: TransportKey, channel: ChannelKey) -> usize {
-        self.table.get(to.0 as usize).map_or(0, |member| member.transport.channel_room(channel))
+        match self.table.get(to.0 as usize) {
+            Some(member) => member.transport.channel_room(channel),
+            None => self.signaled.room(self.now, to),
+        }
     }
 }

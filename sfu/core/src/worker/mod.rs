@@ -9,6 +9,7 @@ mod command;
 mod counter;
 mod member;
 mod negotiation;
+mod signaled;
 mod timer;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -31,7 +32,7 @@ use crate::demux::{Bound, Demux};
 use crate::random::{Random, worker_of_ufrag};
 use crate::router::{Intake, Router, RouterEvent};
 use crate::transport::{ChannelInfo, Identity, Received, TransportEvent, claimed_ufrag};
-use crate::{Path, Protocol, Transmit, TransportKey};
+use crate::{ChannelKey, Path, Protocol, Transmit, TransportKey};
 
 /// Events that wait for their owner. Past it, those that the next of their kind makes up for are dropped and counted; the ends of
 /// transports are kept, as there can be no more of them than there are transports.
@@ -75,6 +76,8 @@ pub struct Worker {
     closing: Vec<TransportKey>,
     /// Connections that are nobody's any longer.
     released: VecDeque<Path>,
+    /// Transports of which channels were released: what was held there is to be handled.
+    resumed: VecDeque<TransportKey>,
     timers: Timers,
     events: VecDeque<NodeEvent>,
     counters: Counters,
@@ -112,6 +115,7 @@ impl Worker {
             room_index: BTreeMap::new(),
             closing: Vec::new(),
             released: VecDeque::new(),
+            resumed: VecDeque::new(),
             timers: Timers::default(),
             events: VecDeque::new(),
             counters: Counters::default(),
@@ -143,11 +147,19 @@ impl Worker {
                 };
                 room.router.handle_rtcp(now, key, compound, &mut self.members);
             }
-            Received::Consumed => return self.after_transport(now, key),
+            Received::Consumed => {
+                self.after_transport(now, key);
+                return self.resume(now);
+            }
             Received::Dropped(_) if !has_event => return,
             Received::Dropped(_) => {}
         }
-        if has_event { self.after_transport(now, key) } else { self.after_router(room) }
+        if has_event {
+            self.after_transport(now, key)
+        } else {
+            self.after_router(room)
+        }
+        self.resume(now);
     }
 
     /// Whether a peer has authenticated itself on this path.
@@ -186,6 +198,7 @@ impl Worker {
                 }
             }
         }
+        self.resume(now);
     }
 
     /// When `handle_timeout` wants to be called.
@@ -241,14 +254,17 @@ impl Worker {
         let transports = self
             .transports
             .iter()
-            .filter_map(|(&id, &key)| self.members.get(key).map(|member| (id, key, member)))
-            .filter_map(|(id, key, member)| {
-                let room = self.rooms.get(member.room)?;
+            .filter_map(|(&id, &key)| {
+                let (participant, index, connected) = match self.members.get(key) {
+                    Some(member) => (member.participant, member.room, member.is_connected),
+                    None => self.members.signaled.get(key).map(|way| (way.participant, way.room, true))?,
+                };
+                let room = self.rooms.get(index)?;
                 Some(TransportSnapshot {
                     transport: id,
                     room: room.id,
-                    participant: member.participant,
-                    connected: member.is_connected,
+                    participant,
+                    connected,
                     publications: room.router.publications(key),
                     slots: room.router.slots(key),
                 })
@@ -272,7 +288,8 @@ impl Worker {
         let gauges = [
             ("paths", self.demux.path_count()),
             ("rooms", self.rooms.len()),
-            ("transports", self.transports.len()),
+            ("signaled_ways", self.members.signaled.len()),
+            ("transports", self.transports.len() - self.members.signaled.len()),
             ("transports_on_tcp", self.members.iter().filter(is_on_tcp).count()),
         ];
         counters.list(gauges.map(|(name, value)| (name, value as u64)))
@@ -320,7 +337,7 @@ impl Worker {
             }
             TransportEvent::ChannelOpened(channel) => self.open_channel(now, key, &channel),
             TransportEvent::ChannelClosed(channel) => {
-                self.with_router(key, |router, _| router.handle_channel_closed(key, channel));
+                self.with_router(key, |router, out| router.handle_channel_closed(now, key, channel, out));
             }
             TransportEvent::Message { channel, kind, payload } => {
                 let mut intake = Intake::Taken;
@@ -372,8 +389,8 @@ impl Worker {
     /// A channel that the room has no place for is closed again, so that its opener knows.
     fn open_channel(&mut self, now: Instant, key: TransportKey, channel: &ChannelInfo) {
         let mut is_open = false;
-        self.with_router(key, |router, _| {
-            is_open = router.handle_channel_opened(key, channel.key, &channel.label)
+        self.with_router(key, |router, out| {
+            is_open = router.handle_channel_opened(now, key, channel, out);
         });
         if !is_open && let Some(member) = self.members.get_mut(key) {
             member.transport.close_channel(now, channel.key);
@@ -390,6 +407,12 @@ impl Worker {
         self.events.push_back(NodeEvent::Transport { transport: member.id, state });
     }
 
+    /// The index of the room of a transport, or of a way that goes over signaling.
+    fn room_of(&self, key: TransportKey) -> Option<usize> {
+        let room = self.members.get(key).map(|member| member.room);
+        room.or_else(|| self.members.signaled.get(key).map(|way| way.room))
+    }
+
     fn with_router(&mut self, key: TransportKey, act: impl FnOnce(&mut Router, &mut Members)) {
         let room = self.members.get(key).and_then(|member| self.rooms.get_mut(member.room));
         if let Some(room) = room {
@@ -399,24 +422,65 @@ impl Worker {
 
     /// Whatever a router has to say after it was handled, and its next deadline.
     fn after_router(&mut self, index: usize) {
-        let Some(room) = self.rooms.get_mut(index) else { return };
-        while let Some(event) = room.router.poll_event() {
-            let event = match event {
+        let Some(id) = self.rooms.get(index).map(|room| room.id) else { return };
+        while let Some(event) = self.rooms.get_mut(index).and_then(|room| room.router.poll_event()) {
+            match event {
                 RouterEvent::SlotChanged { transport, mid, state } => {
-                    NodeEvent::Slot { transport, mid, state }
+                    self.tell(NodeEvent::Slot { transport, mid, state });
                 }
-                RouterEvent::Speakers(speakers) => NodeEvent::Speakers { room: room.id, speakers },
-            };
-            if self.events.len() < MAX_EVENTS {
-                self.events.push_back(event);
-            } else {
-                self.counters.events_dropped += 1;
+                RouterEvent::Speakers(speakers) => self.tell(NodeEvent::Speakers { room: id, speakers }),
+                RouterEvent::ChannelCut { transport, channel, reason } => {
+                    self.close_channel(transport, channel, reason);
+                }
+                RouterEvent::ChannelReleased { transport, channel } => {
+                    self.release_channel(transport, channel);
+                }
             }
         }
+        self.tell_signaled();
+        let Some(room) = self.rooms.get(index) else { return };
         if let Ok(router) = u32::try_from(index) {
             self.timers.arm(Due::Router(router), room.router.deadline());
         }
         self.rearm();
+    }
+
+    fn tell(&mut self, event: NodeEvent) {
+        if self.events.len() < MAX_EVENTS {
+            self.events.push_back(event);
+        } else {
+            self.counters.events_dropped += 1;
+        }
+    }
+
+    /// Closes a channel that the router no longer has.
+    fn close_channel(&mut self, key: TransportKey, channel: ChannelKey, reason: &str) {
+        if let Some(way) = self.members.signaled.get(key) {
+            let (transport, reason) = (way.id, reason.to_owned());
+            // What it was told last comes first.
+            self.tell_signaled();
+            self.tell(NodeEvent::TopicClosed { transport, channel: channel.0, reason });
+        } else {
+            self.members.close_channel(key, channel);
+        }
+    }
+
+    /// Lets a channel go on whose messages were held.
+    fn release_channel(&mut self, key: TransportKey, channel: ChannelKey) {
+        let now = self.members.now();
+        if self.members.signaled.get(key).is_some() {
+            self.release_signaled(now, key, channel);
+        } else if let Some(member) = self.members.get_mut(key) {
+            member.transport.release_channel(now, channel);
+            self.resumed.push_back(key);
+        }
+    }
+
+    /// Handles what was held by channels that were released.
+    fn resume(&mut self, now: Instant) {
+        while let Some(key) = self.resumed.pop_front() {
+            self.after_transport(now, key);
+        }
     }
 
     /// Sets the timers of transports whose deadlines may have moved.
@@ -429,6 +493,9 @@ impl Worker {
 
     /// Ends a transport and everything that hung on it. Its room goes with its last transport, unless texts are kept there.
     fn remove_transport(&mut self, now: Instant, key: TransportKey) {
+        if self.members.signaled.get(key).is_some() {
+            return self.remove_signaled(now, key);
+        }
         let Some(member) = self.members.get_mut(key) else { return };
         if self.transports.remove(&member.id).is_none() {
             return;
@@ -444,8 +511,15 @@ impl Worker {
         self.closing.push(key);
         self.members.mark_ready(key);
         self.timers.disarm(Due::Transport(key.0));
+        if let Some(room) = self.rooms.get_mut(index) {
+            room.router.detach(now, key, &mut self.members);
+        }
+        self.after_detach(index);
+    }
+
+    /// A room goes with its last member, unless texts are kept there.
+    fn after_detach(&mut self, index: usize) {
         let Some(room) = self.rooms.get_mut(index) else { return };
-        room.router.detach(now, key, &mut self.members);
         if room.router.is_empty() && room.blobs.is_empty() {
             self.remove_room(index);
         } else {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use patchbay_protocol::{ParticipantNumber, Source};
 use patchbay_sfu_core::router::Intake;
-use patchbay_sfu_core::transport::MessageKind;
+use patchbay_sfu_core::transport::{ChannelInfo, MessageKind, Reliability};
 use patchbay_sfu_core::{ChannelKey, TransportKey};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -42,7 +42,14 @@ fn what_one_member_sends_touches_no_other_members_tracks() {
     let intake =
         room.router.handle_message(room.now, stranger, ChannelKey(0), MessageKind::Text, text, &mut room.out);
     assert_eq!(intake, Intake::Taken);
-    assert!(!room.router.handle_channel_opened(TransportKey(77), ChannelKey(0), "x"));
+    let info = ChannelInfo {
+        key: ChannelKey(0),
+        label: "x".to_owned(),
+        protocol: String::new(),
+        is_ordered: true,
+        reliability: Reliability::Reliable,
+    };
+    assert!(!room.router.handle_channel_opened(room.now, stranger, &info, &mut room.out));
     assert!(room.taken().is_empty());
 }
 
