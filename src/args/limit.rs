@@ -34,11 +34,11 @@ pub(crate) struct Limits {
         value_name = "COUNT"
     )]
     pub(crate) connections_per_address: usize,
-    /// Joins and greetings per second from one address, in the long run. Each costs signatures, and a transport of the SFU
+    /// New sessions and joins per second from one address, in the long run: a client that comes costs two
     #[arg(
         long,
         env = "PATCHBAY_JOINS_PER_SECOND",
-        default_value_t = 100,
+        default_value_t = 200,
         value_parser = clap::value_parser!(u32).range(1..),
         value_name = "COUNT"
     )]
@@ -47,7 +47,7 @@ pub(crate) struct Limits {
     #[arg(
         long,
         env = "PATCHBAY_JOINS_BURST",
-        default_value_t = 2_500,
+        default_value_t = 5_000,
         value_parser = clap::value_parser!(u32).range(1..),
         value_name = "COUNT"
     )]

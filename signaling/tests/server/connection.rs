@@ -229,6 +229,7 @@ async fn a_slow_consumer_is_cut_off_and_delays_nobody() {
         // However long it takes to fill the sockets, silence is not what ends it.
         config.timing.silence = Duration::from_secs(600);
         config.rate = Rate { per_second: 100_000, burst: 100_000 };
+        config.byte_rate = Rate { per_second: 1_000_000_000, burst: 1_000_000_000 };
     })
     .await;
     let (mut slow, joined) = Client::join(&server, "demo", "slow").await;
