@@ -113,6 +113,8 @@ async fn sweep(hub: &NodeHub, node: &NodeName) {
         ticks.tick().await;
         hub.give_up_expected();
         let late = hub.table().expire(node, hub.shared.timing.command_timeout);
+        // There may be something to ask again.
+        hub.shared.wake.notify_waiters();
         if !late.is_empty() {
             warn!(%node, count = late.len(), "the node did not answer in time");
         }

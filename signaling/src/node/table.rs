@@ -72,6 +72,8 @@ struct Node {
     counters: Vec<(String, u64)>,
     /// A `sync` is under way. What it told so far.
     syncing: Option<NodeState>,
+    /// It went unanswered, or could not be answered, and is to be asked again.
+    is_sync_due: bool,
     /// Events about rooms that `sync` may still bring.
     early: Vec<NodeEvent>,
 }
@@ -119,6 +121,7 @@ impl Table {
             unwritten: VecDeque::new(),
             counters: Vec::new(),
             syncing: None,
+            is_sync_due: false,
             early: Vec::new(),
         });
         node.generation = generation;
@@ -126,6 +129,7 @@ impl Table {
         // One that still is says so again.
         node.draining = false;
         node.syncing = Some(NodeState::default());
+        node.is_sync_due = false;
         node.early.clear();
         node.pending.retain(|_, pending| pending.to != Destination::Hub);
         node.unwritten = node.pending.keys().copied().collect();
@@ -353,19 +357,28 @@ impl Table {
                 warn!(node = %name, code = ?error.code, "the node does not keep what the room would be rebuilt from");
                 Outcome::default()
             }
+            (Destination::Hub, CommandResult::Failed { error })
+                if matches!(pending.command, NodeCommand::Sync {}) =>
+            {
+                warn!(node = %name, code = ?error.code, "the node can't tell what it holds; it is asked again");
+                node.is_sync_due = true;
+                Outcome::default()
+            }
             _ => Outcome::default(),
         }
     }
 
-    /// Commands that went without an answer for too long.
+    /// Commands that went without an answer for too long. A `sync` is asked again: rooms may depend on it.
     pub(super) fn expire(&mut self, name: &NodeName, timeout: Duration) -> Vec<Delivery> {
         let Some(node) = self.nodes.get_mut(name) else { return Vec::new() };
         let mut deliveries = Vec::new();
         let rooms = &node.rooms;
+        let mut is_sync_due = std::mem::take(&mut node.is_sync_due);
         node.pending.retain(|_, pending| {
             if pending.since.elapsed() < timeout {
                 return true;
             }
+            is_sync_due |= matches!(pending.command, NodeCommand::Sync {});
             if let Destination::Room(room, Some(ticket)) = pending.to
                 && let Some(mailbox) = rooms.get(&room)
             {
@@ -375,6 +388,10 @@ impl Table {
             }
             false
         });
+        if is_sync_due && node.attached {
+            node.syncing = Some(NodeState::default());
+            let _ = self.submit(name, Destination::Hub, NodeCommand::Sync {});
+        }
         deliveries
     }
 

@@ -143,6 +143,24 @@ fn a_room_that_is_known_is_told_what_its_node_holds_and_strangers_in_it_are_clos
 }
 
 #[test]
+fn a_sync_that_brings_nothing_is_asked_again() {
+    let (mut table, generation, sync) = attached(5);
+    let refused = CommandResult::failed(ErrorCode::Overloaded, "not now");
+    let outcome = table.handle_event(&node(), NodeEvent::Done { command: sync, result: refused });
+    assert!(!outcome.is_synced);
+    let patience = Duration::from_secs(60);
+    table.expire(&node(), patience);
+    let again = written(&mut table, generation);
+    assert!(matches!(again[..], [(_, NodeCommand::Sync {})]), "{again:?}");
+    table.expire(&node(), patience);
+    assert!(written(&mut table, generation).is_empty(), "one at a time");
+    table.expire(&node(), Duration::ZERO);
+    let again = written(&mut table, generation);
+    let [(third, NodeCommand::Sync {})] = again[..] else { panic!("{again:?}") };
+    assert!(table.handle_event(&node(), synced(third, vec![room(3, &[])], Vec::new())).is_synced);
+}
+
+#[test]
 fn ids_of_a_new_life_are_above_those_of_the_one_before() {
     let (_, _, before) = attached(5);
     let (_, _, after) = attached(6);

@@ -257,6 +257,19 @@ impl Room {
         }
     }
 
+    /// Removes whoever may no longer be here by the credential it came with.
+    pub(crate) fn recheck(&mut self, is_valid: impl Fn(&str, Option<&Credential>) -> bool) {
+        let revoked: Vec<MemberId> = self
+            .members
+            .iter()
+            .filter(|(_, entry)| !is_valid(&entry.identity, entry.credential.as_ref()))
+            .map(|(member, _)| *member)
+            .collect();
+        for member in revoked {
+            self.remove(member, LeaveReason::Revoked);
+        }
+    }
+
     /// Members whose sessions may be taken up.
     pub(crate) fn resumable(&self) -> impl Iterator<Item = (SessionId, MemberId)> {
         let waiting = self.members.iter().filter(|(_, entry)| entry.resumption.is_some());

@@ -82,8 +82,12 @@ impl Rooms {
         let Orphan { room: id, blobs, transports } = orphan;
         let mint = || MemberId(self.shared.next_member.fetch_add(1, Ordering::Relaxed));
         let held: Vec<TransportId> = transports.iter().map(|snapshot| snapshot.transport).collect();
-        let room = Room::rebuild(now(), id, &blobs, transports, self.shared.config.clone(), mint)?;
+        let mut room = Room::rebuild(now(), id, &blobs, transports, self.shared.config.clone(), mint)?;
         let name = room.name().clone();
+        // What was revoked is on disk, and may be newer than the room's records.
+        room.recheck(|identity, credential| {
+            self.shared.authority.recheck(&name, identity, credential).is_ok()
+        });
         let waiting: Vec<(SessionId, MemberId)> = room.resumable().collect();
 
         let mut open = self.open();

@@ -19,6 +19,9 @@ use crate::room::{Input, MemberId, Output, Room, Ticket};
 use crate::session::Body;
 use crate::store::Written;
 
+/// The result of a write.
+type Stored = (Ticket, Written);
+
 struct Driver {
     room: Room,
     ports: HashMap<MemberId, Port>,
@@ -28,7 +31,7 @@ struct Driver {
     records: Records,
     people: Share,
     /// Results of the store, of which no more are under way than the room waits for.
-    stored: (mpsc::UnboundedSender<(Ticket, Written)>, mpsc::UnboundedReceiver<(Ticket, Written)>),
+    stored: (mpsc::UnboundedSender<Stored>, mpsc::UnboundedReceiver<Stored>),
 }
 
 /// Runs a room until it is over: what a node may still bring of it, or else a new one.

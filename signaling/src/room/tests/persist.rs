@@ -345,6 +345,53 @@ fn what_a_node_missed_it_is_told_at_the_next_sync_and_nothing_else() {
 }
 
 #[test]
+fn whoever_was_revoked_meanwhile_is_not_taken_in() {
+    let (world, held) = call();
+    let (mut room, _) = rebuilt(&world, &records(&world.room), &held, 100).expect("readable");
+    room.recheck(|identity, _| identity != "ada");
+    let outputs: Vec<Output> = std::iter::from_fn(|| room.poll()).collect();
+    assert_eq!(commands(&outputs), [&NodeCommand::CloseTransport { transport: TransportId(1) }]);
+    assert_eq!(room.resumable().map(|(session, _)| session).collect::<Vec<_>>(), [SessionId::new("s2")]);
+}
+
+/// Everybody with as much metadata and as many attributes as there may be, and the longest of names.
+#[test]
+fn the_records_of_a_full_room_fit_into_what_a_node_keeps() {
+    use patchbay_protocol::limit;
+    let mut world = World::new();
+    world.room.config.capacity = limit::ROOM_PARTICIPANTS;
+    world.room.info.max_participants = limit::ROOM_PARTICIPANTS as u32;
+    let grants: Vec<patchbay_protocol::TopicGrant> = (0..64)
+        .map(|topic| {
+            let topic = format!("{topic:0100}");
+            serde_json::from_value(serde_json::json!({"topic": topic, "publish": true, "subscribe": true}))
+                .expect("a grant")
+        })
+        .collect();
+    for member in 1..=limit::ROOM_PARTICIPANTS as u64 {
+        world.join(member, &format!("{member:0128}"), |join| {
+            join.name = format!("{member:0128}");
+            join.grants.topics = grants.clone();
+        });
+    }
+    // Afterwards, as everybody who joins is told of everybody.
+    let quotes = "\"".repeat((limit::METADATA_BYTES - 2) / 2);
+    for entry in world.room.members.values_mut() {
+        entry.metadata = Some(serde_json::json!(quotes));
+        entry.attributes = (0..64).map(|key| (format!("{key:064}"), "\"".repeat(64))).collect();
+    }
+    let records = world.room.records();
+    assert_eq!(records.len(), limit::ROOM_PARTICIPANTS + 2);
+    assert!(records.len() < limit::BLOBS);
+    assert!(records.iter().all(|(key, text)| key.len() <= 64 && text.len() <= limit::BLOB_BYTES));
+    let bytes: usize = records.iter().map(|(key, text)| key.len() + text.len()).sum();
+    assert!((16 << 20..limit::ROOM_BLOB_BYTES).contains(&bytes), "{bytes} bytes");
+    let held = Held::default();
+    let (room, _) = rebuilt(&world, &records.into_iter().collect(), &held, 10_000).expect("readable");
+    assert_eq!(room.len(), limit::ROOM_PARTICIPANTS);
+}
+
+#[test]
 fn whoever_waits_to_be_admitted_has_no_record() {
     let (mut world, held) = call();
     world.room.info.waiting_room = true;
