@@ -1,5 +1,7 @@
 //! Rooms: joining, the roster, negotiation, slots, chat.
 
+use std::time::Duration;
+
 use patchbay_protocol::node::{NodeCommand, NodeEvent};
 use patchbay_protocol::{
     Mid, ParticipantNumber, RoomId, SlotSource, SlotState, Source, TrackId, TransportState,
@@ -39,7 +41,7 @@ async fn joining_is_one_round_trip_and_others_learn_of_it_with_its_tracks() {
     assert!(joined["answer"]["sdp"].as_str().unwrap().starts_with("v=0"));
     assert_eq!(joined["answer"]["publications"][0], json!({"mid": "0", "track": 1, "source": "camera"}));
     assert_eq!(joined["answer"]["slots"][0]["mid"], "2");
-    assert_eq!(joined["secret"].as_str().unwrap().len(), 32);
+    assert_eq!(joined["secret"].as_str().unwrap().len(), 43);
 
     let (_grace, joined, _) = join_with_media(&server, &mut node, "grace").await;
     assert_eq!(joined["participants"][0]["identity"], "ada");
@@ -255,7 +257,8 @@ async fn the_node_speaks_to_those_it_concerns() {
 
 #[tokio::test]
 async fn leaving_losing_and_failing_each_have_their_reason() {
-    let (server, mut node) = TestServer::with_node(|_| {}).await;
+    let (server, mut node) =
+        TestServer::with_node(|config| config.resume_window = Duration::from_millis(200)).await;
     let (mut watcher, _) = Client::join(&server, "demo", "watcher").await;
 
     let (mut leaver, _, transport) = join_with_media(&server, &mut node, "leaver").await;
