@@ -12,7 +12,7 @@ use crate::transport::stats::{DropCounts, DropReason};
 
 /// How long a message waits at most in the queue of a channel that limits retransmissions. Such a channel is for what is
 /// soon replaced, and on a slow path a queue bounded by bytes alone would grow minutes of lag.
-const MAX_LOSSY_WAIT: Duration = Duration::from_secs(1);
+const MAX_LOSSY_WAIT: Duration = Duration::from_millis(400);
 
 /// A channel and its queues.
 pub(super) struct Channel {

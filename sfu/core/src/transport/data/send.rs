@@ -15,8 +15,8 @@ use crate::transport::sctp_guard::{DATA, SACK, chunks, word};
 use crate::transport::stats::{DropCounts, DropReason};
 use crate::{DataMessage, SendOutcome};
 
-/// Bytes handed over at first, to find out whether the window is open: two packets. Twice as much with each answer.
-const FIRST_BATCH_BYTES: usize = 2 * 1152;
+/// Bytes handed over at first, to find out whether the window is open: one packet. Twice as much with each answer.
+const FIRST_BATCH_BYTES: usize = 1152;
 /// Bytes handed over between two looks at what has left.
 const MAX_BATCH_BYTES: usize = 64 * 1024;
 

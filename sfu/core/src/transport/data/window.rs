@@ -20,8 +20,9 @@ use crate::transport::sctp_guard::{SACK, chunks, is_ahead, word};
 const TARGET_DELAY: Duration = Duration::from_millis(30);
 /// At first, in bytes. The machine's own window begins with 4,380.
 const FIRST_BYTES: u32 = 32 * 1024;
-/// Four packets: the fewest with which a lost one is noticed without a time-out, by three SACKs for what came after it.
-const MIN_BYTES: u32 = 4 * 1191;
+/// Two packets: 0.3 s at 64 kbit/s. One that is lost is still noticed without a time-out, as each that comes after it makes room
+/// for another, until there are three.
+const MIN_BYTES: u32 = 2 * 1191;
 /// What a receive window is at most, in practice. Cost of raising: as much memory for a transport that is fast and far away.
 const MAX_BYTES: u32 = 4 * 1024 * 1024;
 /// For so long the shortest round trip counts; then the window is halved for a round, so that the queue drains and a new one
@@ -55,7 +56,7 @@ pub(super) struct Window {
     /// Shortest round trip in this half of the time that counts, and in the one before.
     base: [Option<Duration>; 2],
     base_since: Option<Instant>,
-    /// What the window and the delay were before the window was made smaller, and for how many rounds it has been since.
+    /// What the window was before it was made smaller, the longest delay since, and for how many rounds that has been.
     cut: Option<(u32, Duration, u8)>,
     /// What the window was before it was halved to see the path without a queue, and for how many ends of rounds that holds.
     probe: Option<(u32, u8)>,
@@ -168,9 +169,10 @@ impl Window {
         if is_limiting && delay > TARGET_DELAY {
             // What of it would not lie in a queue beyond the target; at most half at a time, as one round may be an exception.
             self.is_starting = false;
-            let (before, at_first, rounds) = self.cut.unwrap_or((self.bytes, delay, 0));
-            self.cut = Some((before, at_first, rounds + 1));
-            if rounds >= FOREIGN_ROUNDS && self.bytes <= before / 2 && delay > at_first / 4 * 3 {
+            let (before, longest, rounds) = self.cut.unwrap_or((self.bytes, delay, 0));
+            let longest = longest.max(delay);
+            self.cut = Some((before, longest, rounds.saturating_add(1)));
+            if rounds >= FOREIGN_ROUNDS && self.bytes <= before / 2 && delay > longest / 8 * 7 {
                 // The queue does not become shorter, so it is not ours: somebody else fills it, and it is part of the path.
                 (self.bytes, self.cut) = (before, None);
                 self.base = [Some(round.saturating_sub(TARGET_DELAY / 2)), None];
@@ -184,7 +186,7 @@ impl Window {
         if delay <= TARGET_DELAY {
             self.cut = None;
         }
-        if is_limiting && self.is_starting && delay < TARGET_DELAY / 3 {
+        if is_limiting && self.is_starting && delay < TARGET_DELAY / 2 {
             self.bytes = self.bytes.saturating_mul(2);
         } else if is_limiting && delay < TARGET_DELAY / 2 {
             self.is_starting = false;
