@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use patchbay_protocol::Claims;
+use patchbay_protocol::{Claims, Grants};
 use serde::{Deserialize, Serialize};
 
 use super::LEEWAY_SECONDS;
@@ -18,11 +18,14 @@ pub(crate) struct Credential {
     pub(crate) iat: Option<u64>,
     /// Its expiry, Unix time in seconds.
     pub(crate) exp: u64,
+    /// What it allows. A moderator may have decided otherwise since.
+    #[serde(default)]
+    pub(crate) grants: Grants,
 }
 
 impl Credential {
     pub(crate) fn of(claims: &Claims) -> Self {
-        Self { jti: claims.jti.clone(), iat: claims.iat, exp: claims.exp }
+        Self { jti: claims.jti.clone(), iat: claims.iat, exp: claims.exp, grants: claims.grants.clone() }
     }
 
     /// How long it still holds, the leeway between clocks included.

@@ -202,7 +202,7 @@ mod tests {
     }
 
     fn issued(iat: Option<u64>) -> Credential {
-        Credential { jti: None, iat, exp: 2_000 }
+        Credential { iat, exp: 2_000, ..Credential::default() }
     }
 
     #[test]
@@ -219,7 +219,12 @@ mod tests {
         assert!(
             list.cover(&other, "ada", &issued(Some(1_400))) && list.cover(&demo, "ada", &issued(Some(1_400)))
         );
-        let named = |jti: &str| Credential { jti: Some(jti.into()), iat: Some(9_000), exp: 10_000 };
+        let named = |jti: &str| Credential {
+            jti: Some(jti.into()),
+            iat: Some(9_000),
+            exp: 10_000,
+            ..Credential::default()
+        };
         list.add(Revoked::Token { jti: "t-1".into() }, 1_500).unwrap();
         assert!(list.cover(&demo, "eve", &named("t-1")) && !list.cover(&demo, "eve", &named("t-2")));
     }

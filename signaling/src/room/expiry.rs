@@ -60,11 +60,15 @@ impl Room {
         if claims.identity != entry.identity {
             return self.refuse(member, id, ErrorCode::NotAllowed, "the token is somebody else's");
         }
-        entry.credential = Some(Credential::of(&claims));
+        // A token that allows the same as before does not undo what a moderator decided meanwhile.
+        let before = entry.credential.replace(Credential::of(&claims));
+        let is_new = before.is_none_or(|before| before.grants != claims.grants);
         entry.is_told_of_expiry = false;
         self.schedule_expiry(now, member);
         self.reply(member, id, Ok(Reply::Done {}));
-        self.change_grants(member, claims.grants);
+        if is_new {
+            self.change_grants(member, claims.grants);
+        }
     }
 
     /// Whoever is here by what was revoked goes.

@@ -29,7 +29,10 @@ fn pass(world: &mut World, time: Duration) -> Vec<Output> {
 
 /// With a token that expires at a second of the virtual clock, which starts at 1.
 fn with_token(exp: u64) -> impl FnOnce(&mut Join) {
-    move |join| join.credential = Some(Credential { jti: Some("t-1".into()), iat: Some(1), exp })
+    move |join| {
+        join.credential =
+            Some(Credential { jti: Some("t-1".into()), iat: Some(1), exp, grants: Grants::default() })
+    }
 }
 
 fn claims(room: &str, identity: &str, exp: u64) -> Box<Claims> {
@@ -122,6 +125,22 @@ fn a_refreshed_token_brings_time_and_grants() {
 }
 
 #[test]
+fn a_token_that_says_the_same_undoes_no_moderator() {
+    let mut world = World::new();
+    world.join(1, "ada", with_token(301));
+    world.join_moderator(2, "mo");
+    let participant = ParticipantNumber(1);
+    let grants = Grants { data: false, ..Grants::default() };
+    world.moderate(2, Moderation::Promote { participant, grants });
+    let mut same = claims("demo", "ada", 1_001);
+    same.grants = Grants::default();
+    let outputs = refresh(&mut world, 1, same);
+    assert_eq!((replies(&outputs), told(&outputs, 1)), (vec![Ok(&Reply::Done {})], vec![]));
+    let outputs = refresh(&mut world, 1, claims("demo", "ada", 1_001));
+    assert_eq!(told(&outputs, 1).len(), 1, "one that says otherwise counts");
+}
+
+#[test]
 fn a_token_of_another_room_or_person_refreshes_nothing() {
     let mut world = World::new();
     world.join(1, "ada", with_token(301));
@@ -142,7 +161,9 @@ fn revocation_sends_out_whom_it_speaks_of() {
     };
     let mut world = World::new();
     world.join(1, "ada", with_token(9_000));
-    world.join(2, "ben", |join| join.credential = Some(Credential { jti: None, iat: Some(51), exp: 9_000 }));
+    world.join(2, "ben", |join| {
+        join.credential = Some(Credential { jti: None, iat: Some(51), exp: 9_000, grants: Grants::default() })
+    });
     world.join(3, "eve", |_| {});
     let identity = |room: Option<&str>, identity: &str| Revoked::Identity {
         room: room.map(RoomName::new),
