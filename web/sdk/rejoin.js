@@ -4,6 +4,8 @@ import { delay } from "./platform.js";
 import { backoff } from "./policy/backoff.js";
 import { openTimeout, retryBounds } from "./policy/retry.js";
 
+export { leftError } from "./left.js";
+
 /**
  * @typedef {object} RejoinHost what it needs of its room
  * @property {import("./platform.js").Platform} platform

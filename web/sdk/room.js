@@ -5,7 +5,9 @@
 import { Chat } from "./chat.js";
 import { PatchbayError } from "./errors.js";
 import { ConnectionStateEvent, StateChangeEvent, roomEvent } from "./events.js";
+import { Facts } from "./facts.js";
 import { lazy } from "./lazy.js";
+import { OwnEntry } from "./own-entry.js";
 import { Participants } from "./participants.js";
 import { abortable, platformOf } from "./platform.js";
 import { encodingFor } from "./policy/encoding.js";
@@ -15,33 +17,12 @@ import { Publication } from "./publication.js";
 import { reduce, rosterOf } from "./roster.js";
 import { Session } from "./session.js";
 import { Slots } from "./slots.js";
-import { httpUrl } from "./url.js";
 
 /**
  * @typedef {"connecting" | "connected" | "reconnecting" | "closed"} RoomState
  *
- * @typedef {object} JoinOptions
- * @property {string} room the room's name
- * @property {string} [token] a JWT; not needed where the server runs open
- * @property {string} [name] the name to show
- * @property {string} [identity] unique in the room; the server mints one when it is absent
- * @property {unknown} [metadata] anything others shall see
- * @property {{track: MediaStreamTrack | null, source: import("./protocol.js").Source, muted?: boolean, codec?: string}[]} [tracks] published with the join
- * @property {{audio?: number, video?: number}} [slots] how many are negotiated with the join; 4 and 9 unless told. Audio
- *   slot n follows the n-th loudest voice until it is told otherwise; video slots are empty.
- * @property {boolean} [topics] whether topics, calls and files can be used: yes, unless told. A room without them loads less.
- * @property {import("./signaling.js").ConnectionMemory} [memory] what connection worked last: read when one is made, written
- *   when one works. Whoever keeps it between visits saves the next one a detour.
- * @property {(event: ConnectionStateEvent) => void} [onConnectionState] hears `connectionstate` from the very first step
- * @property {(position: number) => void} [onWaiting] the join waits for a moderator, at this place
- * @property {AbortSignal} [signal] ends the joining
- * @property {Partial<import("./platform.js").Platform>} [platform] stands in for the browser's own, in tests
- *
- * @typedef {object} Timeline
- * @property {boolean} connected
- * @property {{at_ms: number, step: string, words: string}[]} steps
- * @property {{kind: string, detail: string}[]} troubles
- * @property {{cause: string, words: string, remedy: string} | null} diagnosis
+ * @typedef {import("./join-options.js").JoinOptions} JoinOptions
+ * @typedef {import("./join-options.js").Timeline} Timeline
  */
 
 /** The default number of slots. */
@@ -67,20 +48,14 @@ export class Room extends EventTarget {
   #recovering = false;
   /** The session that is to be replaced. @type {Session | null} */
   #stale = null;
-  /** What others were told of oneself, to be told again after a rejoin. @type {{hand_raised?: boolean, attributes?: Record<string, string>}} */
-  #told = {};
+  #own = new OwnEntry();
   /** @type {import("./stats.js").StatsSampler | null} */
   #sampler = null;
   /** Of the last join. @type {{session: string, secret: string} | null} */
   #ticket = null;
-  /** @type {import("./protocol.js").Grants | null} */
-  #grants = null;
-  /** @type {import("./protocol.js").RoomInfo | null} */
-  #info = null;
-  /** @type {readonly import("./protocol.js").WaitingParticipant[]} */
-  #waiting = [];
-  /** What came last of each request's kind, for whoever is loaded on demand. */
-  #messages = new EventTarget();
+  #facts = new Facts((event) => void this.dispatchEvent(event));
+  /** Says `joined` each time there is another session to talk to. */
+  #stays = new EventTarget();
   /** @type {import("./data/plane.js").DataPlane | null} */
   #data = null;
   /** What a moderator can do; fetched when it is first used. */
@@ -165,15 +140,15 @@ export class Room extends EventTarget {
   }
   /** What the own client may do, once joined. */
   get grants() {
-    return this.#grants;
+    return this.#facts.grants;
   }
   /** The room's metadata, attributes, lock and bounds, once joined. */
   get info() {
-    return this.#info;
+    return this.#facts.info;
   }
   /** Who waits to be admitted, for moderators. */
   get waiting() {
-    return this.#waiting;
+    return this.#facts.waiting;
   }
   /** The newest lines of the chat, oldest first. */
   get chat() {
@@ -213,7 +188,7 @@ export class Room extends EventTarget {
       throw new PatchbayError("invalid_argument", `A ${track.kind} track cannot be published as ${source}.`);
     }
     if (this.publication(source)) throw new PatchbayError("invalid_argument", `A ${source} is published already.`);
-    if (this.#grants && !this.#grants.publish.includes(source)) {
+    if (this.grants && !this.grants.publish.includes(source)) {
       throw new PatchbayError("not_allowed", `You may not publish a ${source} here.`);
     }
     const publication = new Publication(source, track, { muted, codec, host: this.#publicationHost });
@@ -261,7 +236,7 @@ export class Room extends EventTarget {
    * @param {boolean} raised
    */
   async raiseHand(raised) {
-    this.#told.hand_raised = raised;
+    this.#own.change({ handRaised: raised });
     await this.#request({ type: "update", hand_raised: raised });
     this.#updateSelf();
   }
@@ -274,10 +249,7 @@ export class Room extends EventTarget {
   async update({ name, metadata, attributes }) {
     if (name !== undefined) this.#options.name = name;
     if (metadata !== undefined) this.#options.metadata = metadata;
-    if (attributes) {
-      const kept = Object.entries({ ...this.#told.attributes, ...attributes }).filter(([, text]) => text !== null);
-      this.#told.attributes = /** @type {Record<string, string>} */ (Object.fromEntries(kept));
-    }
+    this.#own.change({ attributes });
     await this.#request({ type: "update", name, metadata, attributes });
     this.#updateSelf({ name, metadata });
   }
@@ -352,11 +324,8 @@ export class Room extends EventTarget {
    * @returns {Promise<Timeline | null>}
    */
   async timeline() {
-    if (!this.#ticket) return null;
-    const { session, secret } = this.#ticket;
-    const headers = { authorization: `Bearer ${secret}` };
-    const response = await this.#platform.fetch(httpUrl(this.#url, `timelines/${session}`), { headers }).catch(() => null);
-    return response?.ok ? response.json() : null;
+    const { timelineOf } = await import("./timeline.js");
+    return this.#ticket && timelineOf(this.#platform, this.#url, this.#ticket);
   }
 
   /** Tries at once, when a retry is being waited for: after the network came back, or because a person asked. */
@@ -430,18 +399,11 @@ export class Room extends EventTarget {
    * Brings the own entry up to date: the server tells changes to everybody else only.
    * @param {{name?: string, metadata?: unknown}} [changes]
    */
-  #updateSelf({ name, metadata } = {}) {
-    const { roster, self: shown } = this.#participants;
-    const self = shown && roster.entries.get(shown.number);
-    if (!self) return;
-    const tracks = this.#publications.flatMap(({ id, source, muted }) => (id === null ? [] : [{ id, source, kind: kindOf(source), muted }]));
-    const participant = {
-      ...self, name: name ?? self.name, metadata: metadata ?? self.metadata, tracks,
-      hand_raised: this.#told.hand_raised ?? self.handRaised, attributes: this.#told.attributes ?? self.attributes,
-    };
-    const isSame = participant.name === self.name && participant.metadata === self.metadata && participant.hand_raised === self.handRaised
-      && JSON.stringify([tracks, participant.attributes]) === JSON.stringify([self.tracks, self.attributes]);
-    if (!isSame) this.#reduce({ type: "participant_updated", participant });
+  #updateSelf(changes = {}) {
+    const { roster, self } = this.#participants;
+    const entry = self && roster.entries.get(self.number);
+    const event = entry && this.#own.update(entry, this.#publications, changes);
+    if (event) this.#reduce(event);
   }
 
   /**
@@ -461,7 +423,7 @@ export class Room extends EventTarget {
   /** Resolves when there is a session to talk to. @returns {Promise<void>} */
   #whenJoined() {
     return new Promise((resolve, reject) => {
-      this.#messages.addEventListener("joined", () => resolve(), { once: true });
+      this.#stays.addEventListener("joined", () => resolve(), { once: true });
       this.#abort.signal.addEventListener("abort", () => reject(this.#abort.signal.reason), { once: true });
     });
   }
@@ -505,7 +467,7 @@ export class Room extends EventTarget {
     }, signal);
     if (!isCurrent()) return;
     if (before) this.#tellStep({ state: "connected", transport: this.connection });
-    this.#messages.dispatchEvent(new Event("joined"));
+    this.#stays.dispatchEvent(new Event("joined"));
     // It may not be had when it is needed.
     import("./rejoin.js").catch(() => {});
     this.#data?.restart();
@@ -513,7 +475,7 @@ export class Room extends EventTarget {
     this.#tune();
     // What was asked for by identity can be named only now.
     this.#slots.point();
-    if (Object.keys(this.#told).length > 0) this.#request({ type: "update", ...this.#told }).catch(() => {});
+    if (this.#own.request) this.#request(this.#own.request).catch(() => {});
     this.#updateSelf();
     // What was added while the offer was on its way.
     this.#sync().catch(() => {});
@@ -524,9 +486,7 @@ export class Room extends EventTarget {
    * @param {boolean} isFirst
    */
   #take(joined, isFirst) {
-    this.#grants = joined.grants;
-    this.#info = joined.room_info ?? null;
-    this.#waiting = joined.waiting ?? [];
+    this.#facts.take(joined);
     const roster = rosterOf(joined);
     const { speakers } = this.#participants.roster;
     this.#participants.apply({ ...roster, speakers: speakers.filter((number) => roster.entries.has(number)) });
@@ -542,7 +502,7 @@ export class Room extends EventTarget {
     this.#slots.forgetTheGone();
     this.#data?.forgetFallbacks();
     this.#tune();
-    this.dispatchEvent(roomEvent("roomupdated", { info: this.#info }));
+    this.#facts.tellAll();
     // What the server does not know of any more.
     this.#sync().catch(() => {});
   }
@@ -558,12 +518,12 @@ export class Room extends EventTarget {
     }
   }
 
-  /** @param {PatchbayError} cause */
-  async #lose(cause) {
+  /** @param {PatchbayError | import("./protocol.js").LeaveReason} why */
+  async #lose(why) {
     if (this.#state === "closed") return;
     this.#stale = this.#session;
     try {
-      const { Rejoin } = await import("./rejoin.js");
+      const { Rejoin, leftError } = await import("./rejoin.js");
       // It may have been closed meanwhile.
       if (this.#abort.signal.aborted) return;
       this.#rejoin ??= new Rejoin({
@@ -580,9 +540,9 @@ export class Room extends EventTarget {
         },
         giveUp: (error) => this.#end(error),
       });
-      await this.#rejoin.begin(cause);
-    } catch {
-      this.#end(cause);
+      await this.#rejoin.begin(why instanceof PatchbayError ? why : leftError(why));
+    } catch (cause) {
+      this.#end(new PatchbayError("connection_lost", "The connection to the server was lost.", { cause }));
     }
   }
 
@@ -595,21 +555,9 @@ export class Room extends EventTarget {
       case "chat":
         return this.#chat.take(message);
       case "left":
-        return this.#lose(new PatchbayError(LEFT_CODES[message.reason] ?? "connection_lost", LEFT[message.reason] ?? "The server ended the stay."));
-      case "room_updated":
-        this.#info = message.room;
-        return void this.dispatchEvent(roomEvent("roomupdated", { info: this.#info }));
-      case "grants_changed":
-        this.#grants = message.grants;
-        return void this.dispatchEvent(roomEvent("grantschanged", { grants: this.#grants }));
-      case "token_expiring":
-        return void this.dispatchEvent(roomEvent("tokenexpiring", { expiresAt: new Date(message.expires_at_ms) }));
-      case "participant_waiting":
-      case "participant_waiting_ended":
-        this.#waiting = this.#waiting.filter(({ participant }) => participant !== message.participant);
-        if (message.type === "participant_waiting") this.#waiting = [...this.#waiting, message];
-        return void this.dispatchEvent(roomEvent("waitingchanged", { waiting: this.#waiting }));
+        return void this.#lose(message.reason);
       default:
+        if (this.#facts.receive(message)) return;
         this.#reduce(message);
     }
     if (message.type === "participant_joined") this.#slots.point(message.participant.identity);
@@ -617,8 +565,6 @@ export class Room extends EventTarget {
       const participant = this.participant(message.participant);
       this.dispatchEvent(roomEvent("presence", { participant, state: message.state, typing: message.typing }));
     }
-    // For what is loaded on demand.
-    this.#messages.dispatchEvent(Object.assign(new Event(message.type), { message }));
   }
 
   /** @param {import("./protocol.js").ServerEvent} event */
@@ -664,27 +610,3 @@ export class Room extends EventTarget {
     this.#data?.close();
   }
 }
-
-/** @type {Partial<Record<import("./protocol.js").LeaveReason, string>>} */
-const LEFT_CODES = {
-  replaced: "replaced",
-  removed: "removed",
-  banned: "banned",
-  denied: "denied",
-  token_expired: "token_expired",
-  revoked: "token_revoked",
-  room_closed: "room_closed",
-};
-
-/** @type {Partial<Record<import("./protocol.js").LeaveReason, string>>} */
-const LEFT = {
-  replaced: "You joined this room somewhere else.",
-  transport_lost: "The server received nothing from this browser for too long.",
-  node_lost: "The media server went away.",
-  shutdown: "The server is shutting down.",
-  removed: "You were asked to leave.",
-  banned: "You may not come back.",
-  token_expired: "The invitation has expired.",
-  revoked: "The invitation was withdrawn.",
-  room_closed: "The room was closed.",
-};

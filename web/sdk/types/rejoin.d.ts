@@ -1,3 +1,4 @@
+export { leftError } from "./left.js";
 /**
  * @typedef {object} RejoinHost what it needs of its room
  * @property {import("./platform.js").Platform} platform

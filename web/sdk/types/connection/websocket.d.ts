@@ -1,8 +1,15 @@
 /**
+ * What a close code means. Connections over HTTP have the same.
+ * @param {number} code
+ * @param {string} reason
+ * @param {boolean} wasOpen
+ */
+export function closeError(code: number, reason: string, wasOpen: boolean): PatchbayError;
+/**
  * @typedef {object} ConnectionOptions what every connection begins with
  * @property {string | URL} url of the server
  * @property {string} [token]
- * @property {string} hello the text of the first request
+ * @property {() => string} hello the text of the first request, at the moment it is sent
  * @property {import("../platform.js").Platform} platform
  *
  * @typedef {object} ConnectionHost what a connection tells, and asks, its session
@@ -39,9 +46,9 @@ export type ConnectionOptions = {
     url: string | URL;
     token?: string | undefined;
     /**
-     * the text of the first request
+     * the text of the first request, at the moment it is sent
      */
-    hello: string;
+    hello: () => string;
     platform: import("../platform.js").Platform;
 };
 /**

@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Sessions in Chromium outlive their connections: WebSockets blocked, streams held back, connections cut, frozen, or away
+# installs: tools node browsers
+# figures: signaling_resume_browser_ms signaling_half_open_found_browser_ms
+source tests/lib/report.sh
+step 'build' cargo build --quiet --package patchbay --package patchbay-peer
+step 'connections' node --test --test-concurrency=1 --test-reporter=spec tests/browser/signaling/*.test.js
