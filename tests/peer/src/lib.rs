@@ -30,7 +30,7 @@ pub use http::{Request, Response, request};
 pub use loudness::Loudness;
 pub use media::{AudioClip, VideoClip, VideoCodec, VideoFrame};
 pub use peer::Peer;
-pub use signaling::{Events, Signaling, connect as connect_signaling, resume as resume_signaling};
+pub use signaling::{Signaling, connect as connect_signaling};
 pub use stats::{
     ChannelStats, ConnectionState, PeerStats, PublicationStats, RosterEntry, STATS_SCHEMA, SlotStats,
 };

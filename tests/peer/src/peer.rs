@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use patchbay_protocol::{
-    Answer, ClientRequest, Description, Joined, MediaKind, Mid, Participant, PublicationOffer, Reply,
+    Answer, ClientRequest, Description, Joined, MediaKind, Mid, Participant, PublicationOffer, Reply, Resume,
     RoomName, ServerEvent, SlotOffer, SlotSource, TransportState,
 };
 use rtc::peer_connection::configuration::RTCOfferOptions;
@@ -32,6 +32,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(5);
 pub struct Peer {
     connection: Arc<dyn PeerConnection>,
     signaling: Option<Signaling>,
+    session: Option<Resume>,
     resource: Option<String>,
     ledger: Arc<Mutex<Ledger>>,
     state: watch::Receiver<ConnectionState>,
@@ -53,8 +54,16 @@ impl Peer {
         let connection =
             connection::open(config.bind, config.over_tcp, offers_levels, state_sender, Arc::clone(&ledger))
                 .await?;
-        let mut peer =
-            Self { connection, signaling: None, resource: None, ledger, state, topics: Vec::new(), config };
+        let mut peer = Self {
+            connection,
+            signaling: None,
+            session: None,
+            resource: None,
+            ledger,
+            state,
+            topics: Vec::new(),
+            config,
+        };
         match peer.negotiate().await {
             Ok(()) => Ok(peer),
             Err(error) => {
@@ -163,7 +172,8 @@ impl Peer {
         let Reply::Joined(joined) = reply else {
             return Err(PeerError::Unexpected("a join that is not answered by joined".to_owned()));
         };
-        let Joined { participant, participants, ice_servers, answer, .. } = *joined;
+        let Joined { session, secret, participant, participants, ice_servers, answer, .. } = *joined;
+        self.session = Some(Resume { session, secret, epoch: None, last_seq: 0 });
         let answer = answer.ok_or_else(|| PeerError::Unexpected("a join without an answer".to_owned()))?;
         {
             let mut ledger = self.ledger();
@@ -294,6 +304,11 @@ impl Peer {
         let signaling =
             self.signaling.as_ref().ok_or_else(|| PeerError::Unknown("signaling connection".to_owned()))?;
         signaling.request(request).await
+    }
+
+    /// Its session, as another connection would take it up; `None` with WHIP and WHEP. Messages are not counted.
+    pub fn session(&self) -> Option<&Resume> {
+        self.session.as_ref()
     }
 
     /// The signaling connection, unless the peer came by WHIP or WHEP.

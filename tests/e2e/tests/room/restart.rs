@@ -1,15 +1,23 @@
 //! Signaling is killed while its SFU runs on as a process of its own: media does not notice, and everybody comes back.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use futures_util::{SinkExt, StreamExt};
 use patchbay_e2e::{Mode, Outcome, Server, figure, until};
-use patchbay_peer::{Loudness, Peer, PeerError, Picture, Publication, resume_signaling};
+use patchbay_peer::{Loudness, Peer, Picture, Publication};
 use patchbay_protocol::{
-    ClientRequest, Description, ErrorCode, MediaKind, Reply, Resume, Resumed, ServerEvent, SlotSource, Source,
+    ClientMessage, ClientRequest, Description, ErrorCode, MediaKind, PROTOCOL_VERSION, Reply, RequestId,
+    Resume, Resumed, ServerEvent, ServerMessage, SlotSource, Source, WEBSOCKET_PROTOCOL,
 };
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How long signaling stays away: long enough that a dead node link or a stuck worker would show.
@@ -57,28 +65,84 @@ fn watch_for_gaps(peers: &[Arc<Peer>], stop: &Arc<AtomicBool>) -> Arc<AtomicU64>
     longest
 }
 
-/// Comes back like a client that tries again and again, and says what it got.
-async fn come_back(server: &str, session: &Resume) -> Result<Resumed, String> {
-    let (signaling, mut events, resumed) = until(PATIENCE, "a session to be taken up", || async {
-        resume_signaling(server, session, Duration::from_secs(8)).await.ok()
-    })
-    .await?;
-    // What flows in the slots is told again, as its client may have missed it.
-    let slots = tokio::time::timeout(PATIENCE, async {
-        let mut slots = 0;
-        while slots < 2 {
-            match events.recv().await {
-                Some(ServerEvent::Slot { .. }) => slots += 1,
-                Some(_) => {}
-                None => return Err("the connection ended".to_owned()),
+/// A bare connection, which takes a session up.
+struct Returned {
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    last_id: u32,
+    events: VecDeque<ServerEvent>,
+}
+
+impl Returned {
+    /// Connects and resumes, if both can be done now.
+    async fn new(server: &str, session: &Resume) -> Result<(Self, Resumed), String> {
+        let url = format!("{}/v1/ws", server.replacen("http", "ws", 1));
+        let mut request = url.into_client_request().map_err(|error| error.to_string())?;
+        request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static(WEBSOCKET_PROTOCOL));
+        let (socket, _) = connect_async(request).await.map_err(|error| error.to_string())?;
+        let mut returned = Self { socket, last_id: 0, events: VecDeque::new() };
+        let (version, resume) = (PROTOCOL_VERSION, Some(session.clone()));
+        match returned.request(ClientRequest::Hello { version, client: None, resume }).await? {
+            Ok(Reply::Resumed(resumed)) => Ok((returned, resumed)),
+            other => Err(format!("{other:?}")),
+        }
+    }
+
+    async fn next(&mut self) -> Result<ServerEvent, String> {
+        loop {
+            let message = tokio::time::timeout(PATIENCE, self.socket.next()).await;
+            match message.map_err(|_| "nothing comes")? {
+                Some(Ok(Message::Text(text))) => {
+                    let message: ServerMessage =
+                        serde_json::from_str(&text).map_err(|error| error.to_string())?;
+                    return Ok(message.event);
+                }
+                Some(Ok(_)) => {}
+                other => return Err(format!("the connection ended: {other:?}")),
             }
         }
-        Ok(())
-    });
-    slots.await.map_err(|_| "what flows is not told".to_owned())??;
+    }
+
+    async fn request(&mut self, request: ClientRequest) -> Result<Result<Reply, ErrorCode>, String> {
+        self.last_id += 1;
+        let id = RequestId(self.last_id);
+        let text = serde_json::to_string(&ClientMessage { id, ack: None, request })
+            .map_err(|error| error.to_string())?;
+        self.socket.send(Message::Text(text.into())).await.map_err(|error| error.to_string())?;
+        loop {
+            match self.next().await? {
+                ServerEvent::Ok { id: of, result } if of == id => return Ok(Ok(result)),
+                ServerEvent::Error { id: Some(of), error } if of == id => return Ok(Err(error.code)),
+                event => self.events.push_back(event),
+            }
+        }
+    }
+
+    /// The next event that `choose` takes; others are skipped.
+    async fn event(&mut self, choose: impl Fn(&ServerEvent) -> bool) -> Result<ServerEvent, String> {
+        loop {
+            let event = match self.events.pop_front() {
+                Some(event) => event,
+                None => self.next().await?,
+            };
+            if choose(&event) {
+                return Ok(event);
+            }
+        }
+    }
+}
+
+/// Comes back like a client that tries again and again, and says what it got.
+async fn come_back(server: &str, session: &Resume) -> Result<Resumed, String> {
+    let (mut returned, resumed) =
+        until(PATIENCE, "a session to be taken up", || async { Returned::new(server, session).await.ok() })
+            .await?;
+    // What flows in the slots is told again, as its client may have missed it.
+    for _ in 0..2 {
+        returned.event(|event| matches!(event, ServerEvent::Slot { .. })).await?;
+    }
     let metadata = Some(serde_json::json!({"is": "back"}));
     let update = ClientRequest::Update { name: None, metadata, attributes: None, hand_raised: None };
-    signaling.request(update).await.map_err(|error| error.to_string())?;
+    returned.request(update).await?.map_err(|code| format!("refused: {code:?}"))?;
     Ok(resumed)
 }
 
@@ -114,11 +178,12 @@ pub(crate) async fn signaling_is_killed_and_media_does_not_notice() -> Outcome {
     peers[0].request(update).await?;
     let chat = ClientRequest::Chat { text: "before".into(), message_id: None };
     let Reply::Chatted { .. } = peers[1].request(chat).await? else { return Err("no line".into()) };
-    let sessions: Vec<Resume> = peers
-        .iter()
-        .filter_map(|peer| peer.signaling().and_then(|signaling| signaling.session().cloned()))
-        .collect();
+    let sessions: Vec<Resume> = peers.iter().filter_map(|peer| peer.session().cloned()).collect();
     assert_eq!(sessions.len(), 4);
+    let epoch = || -> Result<u64, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(std::fs::read_to_string(directory.0.join("epoch"))?.trim().parse()?)
+    };
+    let first_epoch = epoch()?;
     // All slots show whom they show: pinned, so that nothing switches by itself while it is measured.
     let before: Vec<_> = peers.iter().map(|peer| peer.stats()).collect();
     for (peer, stats) in peers.iter().zip(&before) {
@@ -163,7 +228,7 @@ pub(crate) async fn signaling_is_killed_and_media_does_not_notice() -> Outcome {
     figure("signaling_restart_back_ms", restarted.elapsed().as_millis(), "ms");
 
     for ((resumed, session), stats) in snapshots.iter().zip(&sessions).zip(&before) {
-        assert!(Some(resumed.epoch) > session.epoch, "{resumed:?}");
+        assert!(resumed.epoch.0 > first_epoch && resumed.epoch.0 == epoch()?, "{resumed:?}");
         let joined = resumed.snapshot.as_deref().ok_or("no snapshot")?;
         assert_eq!((&joined.session, joined.participants.len()), (&session.session, 3));
         assert_eq!(Some(joined.participant.number), stats.participant, "everybody keeps its number");
@@ -216,7 +281,7 @@ pub(crate) async fn a_newcomer_after_a_restart_meets_those_who_were_there() -> O
     let config = server.peer("newcomer", "ada").publish(Publication::camera(Picture::Ball)?);
     let ada = Peer::join(config).await?;
     ada.connected().await?;
-    let session = ada.signaling().and_then(|signaling| signaling.session().cloned()).ok_or("no session")?;
+    let session = ada.session().cloned().ok_or("no session")?;
     server.kill_first()?;
     server.restart_first("newcomer")?;
     let config = server.peer("newcomer", "grace").see(1);
@@ -229,17 +294,15 @@ pub(crate) async fn a_newcomer_after_a_restart_meets_those_who_were_there() -> O
                 && stats.slots_of(MediaKind::Video).any(|slot| slot.frames > 20)
         })
         .await?;
-    let (signaling, _events, resumed) = resume_signaling(server.url(), &session, PATIENCE).await?;
+    let (mut returned, resumed) = Returned::new(server.url(), &session).await?;
     let joined = resumed.snapshot.ok_or("no snapshot")?;
     assert_eq!(joined.participants.len(), 1);
     assert_eq!(joined.participants[0].identity, "grace");
     // Over the restart, ada's transport can still be negotiated with: an offer that can't be read is its own fault.
     let (publications, slots, channels) = Default::default();
     let offer = Description { sdp: "nonsense".into(), publications, slots, channels };
-    let refused = signaling.request(ClientRequest::Offer { offer }).await;
-    let is_sdp =
-        |error: &PeerError| matches!(error, PeerError::Refused(error) if error.code == ErrorCode::InvalidSdp);
-    assert!(refused.as_ref().is_err_and(is_sdp), "{refused:?}");
+    let refused = returned.request(ClientRequest::Offer { offer }).await?;
+    assert!(matches!(refused, Err(ErrorCode::InvalidSdp)), "{refused:?}");
     server.check()?;
     Ok(())
 }
