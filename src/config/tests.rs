@@ -214,3 +214,43 @@ fn what_makes_no_sense_is_refused() {
     assert!(matches!(parse("patchbay --allowed-origin https://a.org/x"), Err(ConfigError::Origin(_))));
     assert!(Arguments::try_parse_from(["patchbay", "--listen", "nowhere"]).is_err());
 }
+
+#[test]
+fn limits_have_defaults_that_a_flag_changes() {
+    let signaling = |line: &str| match parse(line).unwrap().role {
+        Role::Serve { signaling, .. } => signaling,
+        role => panic!("{role:?}"),
+    };
+    let (own, default) =
+        (signaling("patchbay"), patchbay_signaling::Config::new("127.0.0.1:8080".parse().unwrap()));
+    let numbers = |it: &patchbay_signaling::Config| {
+        let rates = [it.joins, it.rate, it.byte_rate].map(|rate| (rate.per_second, rate.burst));
+        let bounds = it.bounds;
+        let counts =
+            [it.connections_per_address, it.max_rooms, it.room_capacity, bounds.tracks, bounds.slots];
+        (rates, counts, bounds.metadata_bytes, bounds.attribute_bytes, it.longest_token)
+    };
+    assert_eq!(numbers(&own), numbers(&default), "flags and library have the same defaults");
+    assert!(own.proxies.networks.is_empty(), "nobody is believed unasked");
+
+    let changed = signaling(
+        "patchbay --trusted-proxy 10.0.0.0/8,fd00::/8 --client-address-header forwarded --max-rooms 5 \
+         --joins-per-second 3 --joins-burst 4 --max-slots 9 --longest-token 2d",
+    );
+    assert!(changed.proxies.contains("10.1.2.3".parse().unwrap()));
+    assert_eq!(changed.proxies.header.to_string(), "forwarded");
+    assert_eq!((changed.max_rooms, changed.joins.per_second, changed.joins.burst), (5, 3, 4));
+    assert_eq!((changed.bounds.slots, changed.longest_token), (9, Duration::from_secs(2 * 86_400)));
+    for bad in [
+        "--trusted-proxy example.org",
+        "--trusted-proxy 10.0.0.0/33",
+        "--client-address-header cookie",
+        "--joins-per-second 0",
+        "--bytes-burst 1000",
+        "--max-slots 129",
+        "--max-participants 0",
+    ] {
+        let line = format!("patchbay {bad}");
+        assert!(Arguments::try_parse_from(line.split_whitespace()).is_err(), "{bad}");
+    }
+}
