@@ -16,10 +16,12 @@ const directory = mkdtempSync(join(tmpdir(), 'patchbay-prometheus-'));
 
 let server;
 let prometheus;
+let peers;
 let stopped = false;
 after(async () => {
   stopped = true;
   await prometheus?.process.stop('SIGTERM');
+  await peers?.stop();
   await server?.stop();
   rmSync(directory, { recursive: true, force: true });
 });
@@ -68,8 +70,8 @@ before(async () => {
   const args = [`--config.file=${configuration}`, `--storage.tsdb.path=${join(directory, 'data')}`, `--web.listen-address=127.0.0.1:${port}`];
   prometheus = { url: `http://127.0.0.1:${port}`, process: start('prometheus', 'prometheus', args) };
   await until(20_000, 'Prometheus', async () => (await fetch(`${prometheus.url}/-/ready`).catch(() => null))?.ok);
-  const peers = ['--room', 'prometheus', '--count', '2', '--duration', '0', '--audio', 'tone', '--audio-slot', 'speaker:1', '--channel', 'lines'];
-  start('prometheus-peers', program('patchbay-peer'), ['--server', server.url, ...peers]);
+  const calls = ['--room', 'prometheus', '--count', '2', '--duration', '0', '--audio', 'tone', '--audio-slot', 'speaker:1', '--channel', 'lines'];
+  peers = start('prometheus-peers', program('patchbay-peer'), ['--server', server.url, ...calls]);
   chatter().catch((error) => {
     if (!stopped) throw error;
   });

@@ -8,7 +8,7 @@ use patchbay_protocol::{
     Claims, ClientMessage, ClientRequest, CloseCode, ErrorCode, ProtocolError, Reply, RequestId, TroubleKind,
     limit,
 };
-use tracing::info;
+use tracing::{debug, info};
 
 use super::envelope::{Unreadable, kind, parse, peek_id};
 use crate::Config;
@@ -140,6 +140,7 @@ impl Requests {
             }
         };
         app.metrics.joins.add(1);
+        debug!(%room, "join");
         let member = app.mint_member();
         let port = Port::Session(session.clone());
         let joined = session.attach(member, || app.rooms.join(&room, member, id, join, port));

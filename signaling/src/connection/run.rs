@@ -8,7 +8,7 @@ use futures_util::{SinkExt, StreamExt};
 use patchbay_protocol::{CloseCode, ErrorCode, LeaveReason, ProtocolError};
 use tokio::time::{Instant, interval_at, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::{self, error::CapacityError};
-use tracing::{debug, trace};
+use tracing::{Instrument, debug, info_span, trace};
 
 use super::greeting::{Greeted, Refused, Stranger};
 use crate::app::App;
@@ -42,7 +42,10 @@ pub(super) async fn run(stranger: Stranger, socket: WebSocket) {
         () = going_away(&app) => Err(CloseCode::GoingAway),
     };
     let code = match greeted {
-        Ok(attachment) => serve(&app, &attachment, &mut sink, &mut stream).await,
+        Ok(attachment) => {
+            let span = info_span!("session", session = %attachment.session().id());
+            serve(&app, &attachment, &mut sink, &mut stream).instrument(span).await
+        }
         Err(code) => code,
     };
     debug!(code = u16::from(code), "connection ended");

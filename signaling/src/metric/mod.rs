@@ -375,6 +375,15 @@ mod tests {
     }
 
     #[test]
+    fn every_name_is_described() {
+        let described = include_str!("../../../docs/operation.md");
+        for name in everything().lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()) {
+            let is_there = [format!("`{name}`"), format!("`{name}{{")].iter().any(|it| described.contains(it));
+            assert!(is_there || name.starts_with("patchbay_sfu_"), "{name} is not in docs/operation.md");
+        }
+    }
+
+    #[test]
     fn every_name_has_help_and_a_type_and_counters_say_so() {
         let text = everything();
         let samples = text.lines().filter(|line| !line.starts_with('#'));

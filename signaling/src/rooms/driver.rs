@@ -230,6 +230,7 @@ impl Driver {
             Output::Reply { member, id, result } => {
                 if let Ok(Reply::Joined(joined)) = &result {
                     self.store_member(joined.participant.number);
+                    info!(participant = %joined.participant.number, session = %joined.session, "joined");
                 }
                 if let Some(port) = self.ports.get(&member) {
                     port.reply(id, result);
