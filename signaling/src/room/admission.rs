@@ -29,12 +29,14 @@ impl Room {
         if self.bans.contains(&join.identity) {
             return Err(ProtocolError::new(ErrorCode::Banned, "this identity was banned from the room"));
         }
-        let returns = self.number_of(&join.identity).is_some() || self.returning.contains(&join.identity);
         let grants = &join.grants;
-        if self.info.locked && !grants.moderate && !(returns && !grants.hidden) {
+        let returns = !grants.hidden
+            && (self.number_of(&join.identity).is_some() || self.returning.contains(&join.identity));
+        let may_pass = grants.moderate || returns;
+        if self.info.locked && !may_pass {
             return Err(ProtocolError::new(ErrorCode::RoomLocked, "the room is locked"));
         }
-        if self.info.waiting_room && !grants.moderate && !(returns && !grants.hidden) {
+        if self.info.waiting_room && !may_pass {
             // Nobody is shown who waits hidden, and so nobody could let it in.
             if grants.hidden {
                 return Err(ProtocolError::new(ErrorCode::Denied, "the room has a waiting room"));

@@ -9,6 +9,7 @@ mod leave;
 mod path;
 mod restart;
 mod speakers;
+mod talk;
 mod tcp;
 mod wire;
 
@@ -46,6 +47,8 @@ in_both_modes! {
     data::what_is_sent_under_a_label_reaches_whoever_opened_it,
     path::ice_restart_keeps_tracks_and_slots,
     path::video_goes_on_through_loss,
+    talk::chat_is_there_after_a_kill,
+    talk::topics_work_without_a_media_path,
     tcp::a_call_without_udp,
     hostile::garbage_from_strangers_does_nothing,
     hostile::a_client_hello_from_elsewhere_does_not_disturb_a_handshake,
