@@ -336,10 +336,27 @@ impl World {
         is_ordered: bool,
         reliability: Reliability,
     ) -> ChannelKey {
+        self.open_topic(who, label, "", is_ordered, reliability)
+    }
+
+    /// Opens a data channel with a subprotocol.
+    pub fn open_topic(
+        &mut self,
+        who: ParticipantNumber,
+        label: &str,
+        protocol: &str,
+        is_ordered: bool,
+        reliability: Reliability,
+    ) -> ChannelKey {
         let now = self.now;
-        let channel = self.client_mut(who).peer.open_channel(now, label, "", is_ordered, reliability);
+        let channel = self.client_mut(who).peer.open_channel(now, label, protocol, is_ordered, reliability);
         self.flush(who);
         channel
+    }
+
+    /// Wall time of the worker, in microseconds since the Unix epoch.
+    pub fn unix_micros(&self) -> u64 {
+        UNIX_NANOS / 1_000 + self.elapsed().as_micros() as u64
     }
 
     /// Has a data channel that is negotiated out of band, told to the worker with an offer.

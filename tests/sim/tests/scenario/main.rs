@@ -12,3 +12,4 @@ mod rate;
 mod restart;
 mod speakers;
 mod switching;
+mod topic;

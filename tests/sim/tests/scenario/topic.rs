@@ -1,0 +1,208 @@
+//! Topics in framed mode, over real transports with everything between: modes, slow receivers, and who has no transport.
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use patchbay_frame::{ClientFrame, Publish, ServerFrame, client_frames, server_frames};
+use patchbay_protocol::node::{NodeCommand, NodeEvent};
+use patchbay_protocol::{ParticipantNumber, TransportId};
+use patchbay_sim::{ChannelKey, Condition, Plan, Reliability, World, figure, for_seeds};
+
+use crate::common::{ROOM, delay, ms, s};
+
+const LOSSY: Condition = Condition {
+    loss: 0.05,
+    duplicate: 0.01,
+    delay: ms(25),
+    jitter: ms(5),
+    reorder: 0.02,
+    rate_bps: None,
+    queue: ms(0),
+    is_down: false,
+};
+
+fn join(world: &mut World, count: u32) -> Vec<ParticipantNumber> {
+    let plan = Plan { has_data: true, ..Plan::default() };
+    let all: Vec<_> = (0..count).map(|_| world.join(ROOM, &plan)).collect();
+    assert!(world.run_until(s(10), |world| world.clients().all(|client| client.connected.is_some())));
+    all
+}
+
+fn open(world: &mut World, who: ParticipantNumber, protocol: &str, how: Reliability) -> ChannelKey {
+    let channel = world.open_topic(who, "game", protocol, how == Reliability::Reliable, how);
+    assert!(world.run_until(s(20), |world| world.client(who).channels.contains(&channel)), "not open");
+    channel
+}
+
+fn publish(world: &mut World, who: ParticipantNumber, channel: ChannelKey, key: &str, payload: &[u8]) {
+    let mut message = Vec::new();
+    ClientFrame::Publish(Publish { key: Some(key), payload, ..Publish::default() }).write(&mut message);
+    assert!(world.send_message(who, channel, &message), "no room");
+}
+
+/// When the newest of each sender and key was taken by the server, and what it is, as a receiver knows them.
+fn known<'a>(messages: impl Iterator<Item = &'a [u8]>) -> BTreeMap<(u32, String), (u64, Vec<u8>)> {
+    let mut known = BTreeMap::new();
+    for frame in messages.flat_map(server_frames) {
+        if let ServerFrame::Message(message) = frame.unwrap() {
+            let name = (message.sender, message.key.unwrap_or_default().to_owned());
+            if message.is_tombstone {
+                known.remove(&name);
+            } else {
+                known.insert(name, (message.time, message.payload.to_vec()));
+            }
+        }
+    }
+    known
+}
+
+fn known_to(world: &World, who: ParticipantNumber) -> BTreeMap<(u32, String), (u64, Vec<u8>)> {
+    known(world.client(who).messages.iter().map(|(_, message)| &message[..]))
+}
+
+#[test]
+fn everybody_ends_with_the_newest_under_loss() {
+    for_seeds("latest under loss", 3, |seed| {
+        let mut world = World::new(seed);
+        world.set_default_path(LOSSY, LOSSY);
+        let all = join(&mut world, 4);
+        let channels: Vec<_> = all
+            .iter()
+            .map(|who| open(&mut world, *who, "patchbay?mode=latest", Reliability::Reliable))
+            .collect();
+        for number in 0..100u32 {
+            for (who, channel) in all.iter().zip(&channels) {
+                publish(&mut world, *who, *channel, &(number % 3).to_string(), &number.to_be_bytes());
+            }
+            world.run_for(ms(20));
+        }
+        world.run_for(s(10));
+        for who in &all {
+            let known = known_to(&world, *who);
+            for sender in all.iter().filter(|sender| *sender != who) {
+                for number in 97..100u32 {
+                    let value = known.get(&(sender.0, (number % 3).to_string()));
+                    assert_eq!(value.unwrap().1, number.to_be_bytes(), "{who} of {sender}");
+                }
+            }
+            assert_eq!(known.len(), 9, "{who} heard itself");
+        }
+        world.assert_sound();
+    });
+}
+
+#[test]
+fn who_comes_late_has_the_snapshot_after_one_round_trip() {
+    let mut world = World::new(1);
+    world.set_default_path(delay(25), delay(25));
+    let all = join(&mut world, 3);
+    let first = open(&mut world, all[0], "patchbay?mode=latest", Reliability::Reliable);
+    // SCTP begins with a window of 4,380 bytes: what fits takes one round trip, and twice as much one more.
+    let mut took = Vec::new();
+    for (count, late) in [(25, all[1]), (100, all[2])] {
+        for key in 0..count {
+            publish(&mut world, all[0], first, &key.to_string(), &[7; 100]);
+        }
+        world.run_for(s(1));
+        let asked = world.elapsed();
+        let channel = world.open_topic(late, "game", "patchbay", true, Reliability::Reliable);
+        assert!(world.run_until(s(2), |world| known_to(world, late).len() == count));
+        assert!(world.client(late).channels.contains(&channel));
+        took.push(world.elapsed() - asked);
+    }
+    figure("topic_snapshot_of_25_after_opening", took[0].as_millis() as f64, "ms");
+    figure("topic_snapshot_of_100_after_opening", took[1].as_millis() as f64, "ms");
+    assert!(took[0] <= ms(60) && took[1] <= ms(160), "{took:?} with a round trip of 50 ms");
+    world.assert_sound();
+}
+
+#[test]
+fn a_narrow_receiver_is_fresh_and_a_frozen_one_in_nobodys_way() {
+    for_seeds("slow receivers of latest", 2, |seed| {
+        let mut world = World::new(seed);
+        world.set_default_path(delay(20), delay(20));
+        let all = join(&mut world, 8);
+        let lossy = Reliability::MaxRetransmits(0);
+        let channels: Vec<_> =
+            all.iter().map(|who| open(&mut world, *who, "patchbay?mode=latest", lossy)).collect();
+        let narrow = Condition { rate_bps: Some(64_000), queue: ms(500), ..delay(20) };
+        world.set_path(all[6], delay(20), narrow);
+        world.set_path(all[7], delay(20), Condition { is_down: true, ..delay(20) });
+        let (mut oldest, mut slowest) = (0, 0);
+        for number in 0..450u32 {
+            for (who, channel) in all.iter().zip(&channels).take(6) {
+                publish(
+                    &mut world,
+                    *who,
+                    *channel,
+                    "position",
+                    &[number.to_be_bytes(), [0; 4]].concat().repeat(12),
+                );
+            }
+            world.run_for(ms(33));
+            // The path is found to be narrow within the first seconds.
+            if number < 150 {
+                continue;
+            }
+            let now = world.unix_micros();
+            let age =
+                |who| known_to(&world, who).values().map(|(time, _)| now - time).max().unwrap_or(u64::MAX);
+            oldest = oldest.max(age(all[6]));
+            slowest = slowest.max(age(all[0]));
+        }
+        figure("topic_age_on_64_kbit", oldest as f64 / 1_000.0, "ms");
+        figure("topic_age_beside_slow_receivers", slowest as f64 / 1_000.0, "ms");
+        assert!(oldest <= 1_000_000, "a value was {} ms old", oldest / 1_000);
+        assert!(slowest <= 70_000, "somebody else's was {} ms old", slowest / 1_000);
+        assert_eq!(world.counter("data_cut"), 0);
+        world.set_path(all[7], delay(20), delay(20));
+        world.assert_sound();
+    });
+}
+
+#[test]
+fn who_has_no_transport_hears_and_is_heard() {
+    let mut world = World::new(3);
+    world.set_default_path(delay(20), delay(20));
+    let all = join(&mut world, 1);
+    let channel = open(&mut world, all[0], "patchbay?mode=latest", Reliability::Reliable);
+    publish(&mut world, all[0], channel, "a", b"early");
+    world.run_for(ms(100));
+    let (transport, participant) = (TransportId(4_000), ParticipantNumber(77));
+    let (label, protocol) = ("game".to_owned(), "patchbay".to_owned());
+    world.command(NodeCommand::AttachData { transport, room: ROOM, participant, topics: Vec::new() });
+    world.command(NodeCommand::OpenTopic { transport, channel: 5, label, protocol });
+    let mut message = Vec::new();
+    let publish_frame = Publish { key: Some("b"), payload: b"over signaling", ..Publish::default() };
+    ClientFrame::Publish(publish_frame).write(&mut message);
+    assert_eq!(client_frames(&message).count(), 1);
+    let messages = vec![STANDARD.encode(&message)];
+    world.command(NodeCommand::SendData { transport, channel: 5, messages });
+    publish(&mut world, all[0], channel, "a", b"late");
+    world.run_for(s(1));
+    assert_eq!(known_to(&world, all[0])[&(77, "b".to_owned())].1, b"over signaling");
+    let heard = |world: &World| -> Vec<Vec<u8>> {
+        let data = world.events.iter().filter_map(|(_, event)| match event {
+            NodeEvent::Data { transport: to, channel: 5, messages } if *to == transport => Some(messages),
+            _ => None,
+        });
+        data.flatten().map(|message| STANDARD.decode(message).unwrap()).collect()
+    };
+    let messages = heard(&world);
+    assert!(
+        matches!(server_frames(&messages[0]).next(), Some(Ok(ServerFrame::Welcome(it))) if it.participant == 77)
+    );
+    let known = known(messages.iter().map(|message| &message[..]));
+    assert_eq!(known.len(), 1, "it does not hear itself");
+    assert_eq!(known[&(all[0].0, "a".to_owned())].1, b"late");
+    // Without the grant the topic is closed, and told so.
+    world.command(NodeCommand::SetData { transport, data: false, topics: Vec::new() });
+    world.run_for(ms(100));
+    let is_closed = |event: &NodeEvent| matches!(event, NodeEvent::TopicClosed { channel: 5, .. });
+    assert!(world.events.iter().any(|(_, event)| is_closed(event)));
+    world.command(NodeCommand::CloseTransport { transport });
+    world.run_for(ms(100));
+    assert!(known_to(&world, all[0]).is_empty(), "its value went with it");
+    world.assert_sound();
+}
