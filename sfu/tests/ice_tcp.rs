@@ -278,6 +278,8 @@ impl Call {
             publications: if is_publisher { vec![track] } else { Vec::new() },
             slots: if is_publisher { Vec::new() } else { vec![slot] },
             data: false,
+            topics: Vec::new(),
+            channels: Vec::new(),
         };
         let result = self.ask(command).await;
         let CommandResult::Answered { sdp, .. } = result else { panic!("{result:?}") };

@@ -97,6 +97,10 @@ pub(crate) struct WorkerStart {
     pub(crate) outbound: mpsc::Sender<FromWorker>,
 }
 
+/// There was no room in a mailbox, or its thread is gone. The message is gone, too.
+#[derive(Debug)]
+pub(crate) struct Untold;
+
 /// The way into a worker. Clones are the same mailbox.
 #[derive(Debug, Clone)]
 pub(crate) struct Mailbox {
@@ -105,15 +109,15 @@ pub(crate) struct Mailbox {
 }
 
 impl Mailbox {
-    /// Puts a message into the mailbox. Gives it back if there is no room, or if the thread is gone.
-    pub(crate) fn tell(&self, message: ToWorker) -> Result<(), ToWorker> {
+    /// Puts a message into the mailbox.
+    pub(crate) fn tell(&self, message: ToWorker) -> Result<(), Untold> {
         match self.sender.try_send(message) {
             Ok(()) => {
                 // Waking writes to an eventfd, which fails only if it is closed; then the thread is gone too.
                 let _ = self.waker.wake();
                 Ok(())
             }
-            Err(TrySendError::Full(message) | TrySendError::Disconnected(message)) => Err(message),
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => Err(Untold),
         }
     }
 }
@@ -147,8 +151,8 @@ impl WorkerHandle {
         Ok(Self { mailbox: Mailbox { sender, waker }, thread: Some(thread) })
     }
 
-    /// Puts a message into the mailbox. Gives it back if there is no room, or if the thread is gone.
-    pub(crate) fn tell(&self, message: ToWorker) -> Result<(), ToWorker> {
+    /// Puts a message into the mailbox.
+    pub(crate) fn tell(&self, message: ToWorker) -> Result<(), Untold> {
         self.mailbox.tell(message)
     }
 
