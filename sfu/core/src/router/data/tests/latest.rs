@@ -1,5 +1,7 @@
 //! *Latest* against a model: whatever happens, a receiver ends with the newest values.
 
+use std::collections::btree_map::Entry;
+
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -79,10 +81,10 @@ fn receivers_end_with_the_newest_values() {
                 }
                 86..92 => {
                     let member = rng.random_range(1..=8);
-                    if !models.contains_key(&member) {
+                    if let Entry::Vacant(entry) = models.entry(member) {
                         room.set_room(member, rng.random_range(0..2_000));
                         room.open(member, &protocol);
-                        models.insert(member, Model::default());
+                        entry.insert(Model::default());
                     }
                 }
                 _ => room.pass(ms(rng.random_range(0..40))),
