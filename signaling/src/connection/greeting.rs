@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use patchbay_protocol::{
     ClientRequest, CloseCode, ErrorCode, Joined, PROTOCOL_VERSION, ProtocolError, Reply, RequestId, Resume,
-    Resumed, ServerEvent, SessionId, Welcome, limit,
+    Resumed, ServerEvent, Welcome, limit,
 };
 use tracing::{debug, info};
 
