@@ -71,7 +71,7 @@ async fn malformed_messages_get_their_codes_and_the_session_goes_on() {
     assert_eq!(client.next().await["code"], "malformed_message");
     client.send_text("x".repeat(600 * 1024)).await;
     assert_eq!(client.next().await["code"], "message_too_large");
-    assert_eq!(client.ok(json!({"type": "chat", "text": "still here"})).await["type"], "done");
+    assert_eq!(client.ok(json!({"type": "chat", "text": "still here"})).await["type"], "chatted");
 }
 
 #[tokio::test]

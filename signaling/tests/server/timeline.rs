@@ -76,6 +76,6 @@ async fn an_open_server_on_loopback_tells_of_everybody() {
     assert_eq!(ada.refusal(too_long).await, "invalid_argument");
     assert_eq!(
         ada.refusal(json!({"type": "trouble", "kind": "unheard", "detail": "x"})).await,
-        "unknown_type"
+        "malformed_message"
     );
 }
