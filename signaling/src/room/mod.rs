@@ -14,6 +14,7 @@ mod ice;
 mod member;
 mod moderation;
 mod negotiation;
+mod node;
 mod persist;
 mod presence;
 mod request;
@@ -40,6 +41,7 @@ pub(crate) use entry::{Join, Watch};
 use member::Member;
 pub(crate) use member::MemberId;
 use negotiation::Negotiation;
+use node::client_error;
 use rpc::Calls;
 pub(crate) use rpc::ServerCall;
 
@@ -297,99 +299,6 @@ impl Room {
         self.id
     }
 
-    fn handle_result(&mut self, ticket: Ticket, result: CommandResult) {
-        match self.pending.remove(&ticket) {
-            Some(Pending::Negotiate(member)) => self.finish_negotiation(member, result),
-            Some(Pending::Plain { member, id }) => {
-                let result = match result {
-                    CommandResult::Failed { error } => Err(client_error(error)),
-                    _ => Ok(Reply::Done {}),
-                };
-                if self.members.contains_key(&member) {
-                    self.reply(member, id, result);
-                }
-            }
-            Some(Pending::Attach(member)) => self.finish_attach(member, &result),
-            Some(Pending::OpenTopic { member, id, channel }) => {
-                self.finish_topic_open(member, id, channel, result);
-            }
-            None => {}
-        }
-    }
-
-    fn handle_node_event(&mut self, event: NodeEvent) {
-        match event {
-            NodeEvent::Transport { transport, state } => {
-                let Some(member) = self.member_of(transport) else { return };
-                let failed = matches!(state, patchbay_protocol::TransportState::Failed { .. });
-                if failed && let Some(member) = self.members.get_mut(&member) {
-                    member.on_node = false;
-                }
-                self.event_to(member, ServerEvent::Transport { state });
-                if failed {
-                    self.remove(member, LeaveReason::TransportLost);
-                }
-            }
-            NodeEvent::Candidate { transport, candidate } => {
-                if let Some(member) = self.member_of(transport) {
-                    self.event_to(member, ServerEvent::Candidate { candidate, mid: None });
-                }
-            }
-            NodeEvent::Slot { transport, mid, state } => {
-                if let Some(member) = self.member_of(transport) {
-                    if let Some(entry) = self.members.get_mut(&member) {
-                        entry.flows.insert(mid.clone(), state);
-                    }
-                    self.event_to(member, ServerEvent::Slot { mid, state });
-                }
-            }
-            NodeEvent::Speakers { speakers, .. } => {
-                let visible = |number: &ParticipantNumber| {
-                    self.members.values().any(|member| member.number == *number && member.is_in_roster())
-                };
-                self.speakers = speakers.into_iter().filter(visible).collect();
-                self.broadcast(None, ServerEvent::Speakers { speakers: self.speakers.clone() });
-            }
-            NodeEvent::Data { transport, channel, messages } => {
-                self.handle_topic_data(transport, channel, messages);
-            }
-            NodeEvent::TopicClosed { transport, channel, reason } => {
-                self.handle_topic_closed(transport, channel, reason);
-            }
-            NodeEvent::Hello { .. }
-            | NodeEvent::Draining {}
-            | NodeEvent::Done { .. }
-            | NodeEvent::Held { .. }
-            | NodeEvent::Timeline { .. }
-            | NodeEvent::Report { .. } => {}
-        }
-    }
-
-    fn handle_node_lost(&mut self) {
-        let lost: Vec<MemberId> =
-            self.members.iter().filter(|(_, member)| member.on_node).map(|(id, _)| *id).collect();
-        self.close_all_topics("the media node is lost");
-        for member in &lost {
-            if let Some(member) = self.members.get_mut(member) {
-                member.on_node = false;
-            }
-        }
-        for member in lost {
-            self.remove(member, LeaveReason::NodeLost);
-        }
-    }
-
-    /// The node does not hold a transport any longer, or a way to topics over signaling.
-    fn handle_transport_gone(&mut self, transport: TransportId) {
-        let Some(member) = self.member_of(transport) else { return };
-        let Some(entry) = self.members.get_mut(&member) else { return };
-        if entry.topics.transport == transport {
-            return self.close_topics_of(member, "the media node does not hold it any longer");
-        }
-        entry.on_node = false;
-        self.remove(member, LeaveReason::NodeLost);
-    }
-
     /// Takes a member in, whatever its stage.
     fn insert_member(&mut self, member: MemberId, entry: Member) {
         self.transports.insert(entry.transport, member);
@@ -465,16 +374,5 @@ impl Room {
         let ticket = self.mint_ticket();
         self.pending.insert(ticket, pending);
         self.outputs.push_back(Output::Command { ticket: Some(ticket), command });
-    }
-}
-
-/// What a client is told of a node's refusal: codes of the link itself mean nothing to it.
-fn client_error(error: ProtocolError) -> ProtocolError {
-    match error.code {
-        ErrorCode::StaleEpoch | ErrorCode::UnknownRoom | ErrorCode::UnknownTransport => ProtocolError::new(
-            ErrorCode::NoNode,
-            "the media node does not hold this participant any longer; join again",
-        ),
-        _ => error,
     }
 }
