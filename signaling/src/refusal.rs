@@ -47,7 +47,11 @@ pub(crate) fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::Banned
         | ErrorCode::RoomLocked
         | ErrorCode::Denied => StatusCode::FORBIDDEN,
-        ErrorCode::InvalidArgument | ErrorCode::MalformedMessage => StatusCode::BAD_REQUEST,
+        ErrorCode::InvalidArgument
+        | ErrorCode::MalformedMessage
+        | ErrorCode::UnknownType
+        | ErrorCode::HelloExpected
+        | ErrorCode::UnsupportedVersion => StatusCode::BAD_REQUEST,
         ErrorCode::InvalidSdp => StatusCode::UNPROCESSABLE_ENTITY,
         ErrorCode::MessageTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorCode::RateLimited | ErrorCode::TooMany => StatusCode::TOO_MANY_REQUESTS,

@@ -34,16 +34,16 @@ pub enum SessionKeyError {
 
 /// What the secrets of sessions are made with. No log shows it.
 #[derive(Clone)]
-pub struct SessionKey([u8; KEY_BYTES]);
+pub(crate) struct SessionKey([u8; KEY_BYTES]);
 
 impl SessionKey {
     /// A key for one life of the server.
-    pub fn random() -> Self {
+    pub(crate) fn random() -> Self {
         Self(rand::random())
     }
 
     /// The key in a directory, which is made with it if it is not there.
-    pub fn load(directory: &Path) -> Result<Self, SessionKeyError> {
+    pub(crate) fn load(directory: &Path) -> Result<Self, SessionKeyError> {
         let path = directory.join(SESSION_KEY_FILE);
         let failed = |source| SessionKeyError::File { path: path.clone(), source };
         match fs::read_to_string(&path) {

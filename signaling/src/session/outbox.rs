@@ -60,6 +60,8 @@ pub(super) struct Outbox {
     /// The newest that was handed to a connection.
     written: u64,
     acked: u64,
+    /// What waited when the last connection came, in messages and bytes: nobody is slow for having been away.
+    backlog: (u64, usize),
 }
 
 impl Outbox {
@@ -88,8 +90,10 @@ impl Outbox {
         self.waiting_bytes += bytes;
         self.kept.push_back(body);
         let waiting = self.last_seq - self.written;
-        let is_slow =
-            waiting > 1 && (waiting > limit.messages as u64 / 2 || self.waiting_bytes > limit.bytes / 2);
+        let messages = limit.messages as u64;
+        let is_slow = waiting > 1
+            && (waiting > (messages / 2).max(self.backlog.0 + messages / 4)
+                || self.waiting_bytes > (limit.bytes / 2).max(self.backlog.1 + limit.bytes / 4));
         if is_slow { Pushed::TooSlow } else { Pushed::Kept }
     }
 
@@ -99,6 +103,9 @@ impl Outbox {
         let body = self.kept.get(index)?.clone();
         self.written += 1;
         self.waiting_bytes -= cost(&body);
+        if self.written == self.last_seq {
+            self.backlog = (0, 0);
+        }
         Some((self.written, body))
     }
 
@@ -128,6 +135,7 @@ impl Outbox {
         self.written = last_seq;
         self.ack(last_seq);
         self.waiting_bytes = self.kept.iter().map(cost).sum();
+        self.backlog = (self.last_seq - self.written, self.waiting_bytes);
         Ok(again)
     }
 
@@ -221,6 +229,14 @@ mod tests {
         assert!(pushed.iter().skip(4).take(4).all(|it| *it == Pushed::TooSlow));
         assert_eq!(pushed.last(), Some(&Pushed::Lost));
         assert_eq!(outbox.rewind(0), Ok(0), "until something is lost all can be had");
+
+        let mut outbox = Outbox::default();
+        (0..5).for_each(|_| drop(outbox.push(body("x"), LIMIT)));
+        outbox.rewind(0).unwrap();
+        assert_eq!(outbox.push(body("x"), LIMIT), Pushed::Kept, "who was away has time to catch up");
+        assert_eq!(drain(&mut outbox).len(), 6);
+        assert!((0..4).all(|_| outbox.push(body("x"), LIMIT) == Pushed::Kept));
+        assert_eq!(outbox.push(body("x"), LIMIT), Pushed::TooSlow, "and then none more than others");
 
         let mut outbox = Outbox::default();
         assert_eq!(outbox.push(body(&"x".repeat(10_000)), LIMIT), Pushed::Kept, "one is never too much");

@@ -82,7 +82,10 @@ impl Timelines {
         };
         book.transports.insert(opening.transport, opening.session.clone());
         book.order.push_back((now, opening.session.clone()));
-        book.records.insert(opening.session.clone(), record);
+        // A session may join once more; its earlier join is forgotten.
+        if let Some(earlier) = book.records.insert(opening.session.clone(), record) {
+            book.transports.remove(&earlier.transport);
+        }
     }
 
     /// A node tells what happened to a transport.
@@ -124,7 +127,8 @@ impl Book {
             if self.order.len() < JOINS && now.duration_since(*since) < KEPT {
                 return;
             }
-            if let Some(record) = self.records.remove(session) {
+            let is_its = self.records.get(session).is_some_and(|record| record.since == *since);
+            if is_its && let Some(record) = self.records.remove(session) {
                 self.transports.remove(&record.transport);
             }
             self.order.pop_front();

@@ -226,6 +226,7 @@ async fn who_never_listens_to_reason_is_closed() {
 async fn a_slow_consumer_is_cut_off_and_delays_nobody() {
     let (server, _node) = TestServer::with_node(|config| {
         config.outbox = OutboxLimit { messages: 512, bytes: 1024 * 1024 };
+        config.resume_window = Duration::from_millis(100);
         // However long it takes to fill the sockets, silence is not what ends it.
         config.timing.silence = Duration::from_secs(600);
         config.rate = Rate { per_second: 100_000, burst: 100_000 };

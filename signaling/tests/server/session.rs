@@ -211,7 +211,7 @@ async fn a_session_of_another_life_of_the_server_is_gone_unless_a_room_knows_it(
 async fn a_slow_client_is_cut_off_and_comes_back_for_all_of_it() {
     for kind in [Kind::Sse, Kind::Poll] {
         let (server, _node) = TestServer::with_node(|config| {
-            config.outbox = OutboxLimit { messages: 2_000, bytes: 64 * 1024 * 1024 };
+            config.outbox = OutboxLimit { messages: 6_000, bytes: 256 * 1024 * 1024 };
             config.rate = Rate { per_second: 100_000, burst: 100_000 };
             config.byte_rate = Rate { per_second: 1_000_000_000, burst: 1_000_000_000 };
         })
@@ -253,8 +253,8 @@ async fn a_stream_tells_its_reader_why_it_ends() {
     let mut ada = joined(&server, Kind::Sse, "ada").await;
     while timeout(Duration::from_millis(20), ada.step()).await.is_ok() {}
     let _again = joined(&server, Kind::Poll, "ada").await;
-    assert_eq!(event(&mut ada, "left").await["reason"], "replaced");
     assert_eq!(end(&mut ada).await, Lost::Closed(4409));
+    assert_eq!(event(&mut ada, "left").await["reason"], "replaced");
     assert_eq!(ada.connect(Kind::Sse).await, Err(Lost::Gone));
 }
 

@@ -183,7 +183,10 @@ impl Wanderer {
         let id = self.next_id;
         self.next_id += 1;
         request["id"] = json!(id);
-        self.unanswered.insert(id, request.clone());
+        // A ping is about this connection alone.
+        if request["type"] != "ping" {
+            self.unanswered.insert(id, request.clone());
+        }
         let sent = self.write(&request).await;
         (id, sent)
     }
