@@ -1,8 +1,11 @@
-//! Where log lines go, and how they look.
+//! Where log lines go, and how they look; and where traces go.
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::EnvFilter;
+use patchbay_trace::Exporter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, fmt};
 
 use crate::args::{Log, LogFormat};
 use crate::run::Failure;
@@ -11,18 +14,21 @@ use crate::run::Failure;
 /// that they merely don't know, several times per join.
 const DEFAULT: &str = "info,rtc_dtls=error,rtc_ice=error,rtc_sctp=error";
 
-/// Starts logging to standard error.
-pub(crate) fn init(log: &Log) -> Result<(), Failure> {
+/// Starts logging to standard error, and traces if somebody takes them.
+pub(crate) fn init(log: &Log) -> Result<Option<Exporter>, Failure> {
     let from_environment = std::env::var("RUST_LOG").ok();
     let filter = log.log.as_deref().or(from_environment.as_deref()).unwrap_or(DEFAULT);
-    let filter = EnvFilter::try_new(filter).map_err(|error| Failure::Log(error.to_string()))?;
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
-    let result = match log.log_format {
-        LogFormat::Text => subscriber.try_init(),
-        LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
+    let failed = |error: &dyn std::fmt::Display| Failure::Log(error.to_string());
+    let no_traces = format!("{}=off", patchbay_trace::TARGET).parse().map_err(|error| failed(&error))?;
+    let filter = EnvFilter::try_new(filter).map_err(|error| failed(&error))?.add_directive(no_traces);
+    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    let lines = match log.log_format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
-    result.map_err(|error| Failure::Log(error.to_string()))
+    let traces = log.otlp_endpoint.as_deref().map(|url| patchbay_trace::layer(url, "patchbay")).transpose();
+    let (traces, exporter) = traces.map_err(Failure::Traces)?.unzip();
+    let subscriber = tracing_subscriber::registry().with(lines.with_filter(filter)).with(traces);
+    subscriber.try_init().map_err(|error| failed(&error))?;
+    Ok(exporter)
 }

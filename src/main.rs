@@ -50,6 +50,10 @@ fn fail(why: &str) -> ExitCode {
 
 fn start(config: Result<Config, ConfigError>) -> Result<(), run::Failure> {
     let config = config?;
-    log::init(&config.log)?;
-    run::run(config)
+    let exporter = log::init(&config.log)?;
+    let result = run::run(config);
+    if let Some(exporter) = exporter {
+        exporter.shutdown();
+    }
+    result
 }

@@ -20,6 +20,8 @@ pub(crate) enum Failure {
     Config(#[from] ConfigError),
     #[error("--log: {0}")]
     Log(String),
+    #[error("--otlp-endpoint {0}")]
+    Traces(patchbay_trace::ExportError),
     #[error(transparent)]
     Signaling(#[from] patchbay_signaling::StartError),
     #[error(transparent)]

@@ -21,6 +21,9 @@ pub struct Command {
     pub id: CommandId,
     /// The commander's life. Refused with `stale_epoch` if a higher one was seen.
     pub epoch: Epoch,
+    /// The trace it belongs to (W3C Trace Context), if one is recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
     /// What to do.
     #[serde(flatten)]
     pub command: NodeCommand,

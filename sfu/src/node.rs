@@ -490,7 +490,7 @@ mod tests {
         let node = Node::start_with(config, explosive.clone()).expect("started");
         let mut link = node.link();
         let send = |id: u64, command: NodeCommand| {
-            let command = Command { id: CommandId(id), epoch: Epoch(1), command };
+            let command = Command { id: CommandId(id), epoch: Epoch(1), traceparent: None, command };
             link.commands.try_send(command).expect("the node is there");
         };
 

@@ -225,7 +225,7 @@ impl Call {
     async fn ask(&mut self, command: NodeCommand) -> CommandResult {
         self.last_id += 1;
         let id = CommandId(self.last_id);
-        let command = Command { id, epoch: Epoch(1), command };
+        let command = Command { id, epoch: Epoch(1), traceparent: None, command };
         self.link.commands.send(command).await.expect("the node is there");
         self.hear(|event| match event {
             NodeEvent::Done { command, result } if *command == id => Some(result.clone()),

@@ -86,7 +86,7 @@ impl Connection {
     }
 
     async fn ask(&mut self, id: u64, command: NodeCommand) -> CommandResult {
-        let command = Command { id: CommandId(id), epoch: Epoch(1), command };
+        let command = Command { id: CommandId(id), epoch: Epoch(1), traceparent: None, command };
         self.send(serde_json::to_string(&command).expect("JSON")).await;
         self.answer(id).await
     }
@@ -155,7 +155,7 @@ async fn comes_back_with_the_same_epoch_and_a_gap_in_the_numbers_and_remembers_i
         assert_eq!(connection.ask(1, close.clone()).await, CommandResult::Done {});
         // Carried out; signaling is gone before it has made anything of the answer.
         let mute = NodeCommand::SetMuted { room: RoomId(9), track: TrackId(1), muted: true };
-        let lost = Command { id: CommandId(2), epoch: Epoch(1), command: mute };
+        let lost = Command { id: CommandId(2), epoch: Epoch(1), traceparent: None, command: mute };
         connection.send(serde_json::to_string(&lost).expect("JSON")).await;
         let seq = loop {
             let Event { seq, event } = connection.event().await;

@@ -116,7 +116,7 @@ fn drive(peers: &mut [&mut Peer], what: &str, mut holds: impl FnMut(&mut [&mut P
 }
 
 async fn ask(link: &mut NodeLink, id: u64, command: NodeCommand) -> CommandResult {
-    let command = Command { id: CommandId(id), epoch: Epoch(1), command };
+    let command = Command { id: CommandId(id), epoch: Epoch(1), traceparent: None, command };
     link.commands.send(command).await.expect("the node is there");
     let answered = async {
         loop {

@@ -47,6 +47,7 @@ pub(crate) fn admit(
         .session
         .unwrap_or_else(|| (SessionId::new(uuid::Uuid::new_v4().to_string()), random_secret()));
     let mut join = Join {
+            trace: tracing::info_span!(target: patchbay_trace::TARGET, parent: None, "join", %room, %session),
         identity: String::new(),
         name: String::new(),
         metadata: visitor.metadata,

@@ -39,6 +39,9 @@ pub(crate) struct Log {
     /// How to write it
     #[arg(long, env = "PATCHBAY_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
     pub(crate) log_format: LogFormat,
+    /// A collector that takes traces of joins, OTLP over HTTP: http://HOST:PORT. Each join is a few spans
+    #[arg(long, env = "PATCHBAY_OTLP_ENDPOINT", value_name = "URL")]
+    pub(crate) otlp_endpoint: Option<String>,
 }
 
 /// The shape of log lines.

@@ -72,7 +72,7 @@ impl Check {
 pub(crate) fn examine(raw: args::Doctor) -> ExitCode {
     let args::Doctor { signaling, media, host, clock_from, json, file } = raw;
     // How a server logs and ends is not examined.
-    let log = args::Log { log: None, log_format: args::LogFormat::Text };
+    let log = args::Log { log: None, log_format: args::LogFormat::Text, otlp_endpoint: None };
     let drain = args::Drain { drain_spread: Duration::ZERO, drain_timeout: Duration::ZERO };
     let state_dir = signaling.state_dir.clone();
     let serve = args::Serve { file, signaling, media, ice_tcp_http: None, drain, log };

@@ -19,6 +19,7 @@ use patchbay_protocol::{
 use patchbay_sfu_core::command_log::{Admission, CommandLog};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Interval, MissedTickBehavior, interval};
+use tracing::{Span, info_span};
 
 use crate::link::{Attachment, Control, LinkNumber};
 use crate::tcp::TcpIntake;
@@ -62,6 +63,8 @@ pub(crate) struct Dispatcher {
     is_draining: bool,
     /// Who waits for the last transport to end.
     drained: Option<oneshot::Sender<()>>,
+    /// Traces of transports that have an answer and no connection yet.
+    connecting: HashMap<TransportId, Span>,
 }
 
 /// A question to all workers, by the ticket of the first.
@@ -81,6 +84,8 @@ enum Pending {
         epoch: Epoch,
         id: CommandId,
         effect: Effect,
+        /// Of the trace of a join.
+        span: Span,
     },
     Gather(GatherId),
     Report,
@@ -122,6 +127,7 @@ impl Dispatcher {
             report_tick,
             is_draining: false,
             drained: None,
+            connecting: HashMap::new(),
         }
     }
 
@@ -189,7 +195,7 @@ impl Dispatcher {
         LinkNumber(self.links)
     }
 
-    fn handle_command(&mut self, Command { id, epoch, command }: Command) {
+    fn handle_command(&mut self, Command { id, epoch, traceparent, command }: Command) {
         if matches!(command, NodeCommand::Sync {}) {
             // It changes nothing, and an old answer would be worse than none: carried out each time.
             match self.log.fence(epoch) {
@@ -211,9 +217,20 @@ impl Dispatcher {
             Ok(Route::Nowhere) => self.finish(epoch, id, CommandResult::Done {}),
             Ok(Route::Worker(worker, effect)) => {
                 let ticket = self.ticket();
-                match self.start.workers[worker.0].tell(ToWorker::Command { ticket, command }) {
+                let span = match traceparent {
+                    Some(parent) => {
+                        let node = &self.start.name;
+                        let span =
+                            info_span!(target: patchbay_trace::TARGET, parent: None, "node", %node, worker = worker.0);
+                        patchbay_trace::continue_from(&span, &parent);
+                        span
+                    }
+                    None => Span::none(),
+                };
+                let told = ToWorker::Command { ticket, command, span: span.clone() };
+                match self.start.workers[worker.0].tell(told) {
                     Ok(()) => {
-                        self.pending.insert(ticket, Pending::Command { epoch, id, effect });
+                        self.pending.insert(ticket, Pending::Command { epoch, id, effect, span });
                     }
                     Err(_) => {
                         if let Effect::Negotiation { transport, room, worker } = effect {
@@ -260,13 +277,22 @@ impl Dispatcher {
     fn handle_worker(&mut self, message: FromWorker) {
         match message {
             FromWorker::Event { event } => {
+                if let NodeEvent::Transport { transport, .. } = &event {
+                    self.connecting.remove(transport);
+                }
                 if let NodeEvent::Transport { transport, state: TransportState::Failed { .. } } = &event {
                     self.routes.remove_transport(*transport);
                 }
                 self.emit(event);
             }
             FromWorker::Result { ticket, result } => match self.pending.remove(&ticket) {
-                Some(Pending::Command { epoch, id, effect }) => {
+                Some(Pending::Command { epoch, id, effect, span }) => {
+                    if let (Effect::Negotiation { transport, .. }, CommandResult::Answered { .. }) = (&effect, &result)
+                        && !span.is_none()
+                    {
+                        let connect = info_span!(target: patchbay_trace::TARGET, parent: &span, "connect", %transport);
+                        self.connecting.insert(*transport, connect);
+                    }
                     self.apply(&effect, &result);
                     self.finish(epoch, id, result);
                 }
@@ -299,7 +325,7 @@ impl Dispatcher {
                 let is_answered = !matches!(result, CommandResult::Failed { .. });
                 if self.routes.end_negotiation(transport, room, worker, is_answered) {
                     let ticket = self.ticket();
-                    let sweep = ToWorker::Command { ticket, command: NodeCommand::CloseRoom { room } };
+                    let sweep = ToWorker::Command { ticket, command: NodeCommand::CloseRoom { room }, span: Span::none() };
                     if self.start.workers[worker.0].tell(sweep).is_ok() {
                         self.pending.insert(ticket, Pending::Sweep);
                     }
@@ -359,6 +385,8 @@ impl Dispatcher {
     }
 
     fn begin_report(&mut self) {
+        let routes = &self.routes;
+        self.connecting.retain(|transport, _| routes.transport(*transport).is_ok());
         if let Some((remaining, _)) = &self.reporting {
             tracing::warn!(node = %self.start.name, workers = remaining, "workers have not answered for {REPORT_INTERVAL:?}");
             return;

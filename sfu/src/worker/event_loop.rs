@@ -213,9 +213,15 @@ impl EventLoop {
             }
         };
         match self.inbound.try_recv() {
-            Ok(ToWorker::Command { ticket, command }) => {
+            Ok(ToWorker::Command { ticket, command, span }) => {
                 self.in_hand = Some(ticket);
-                let result = self.core.handle_command(now, command);
+                let negotiate = if span.is_none() {
+                    span
+                } else {
+                    tracing::info_span!(target: patchbay_trace::TARGET, parent: &span, "negotiate")
+                };
+                let result = negotiate.in_scope(|| self.core.handle_command(now, command));
+                drop(negotiate);
                 self.in_hand = None;
                 permit.send(FromWorker::Result { ticket, result });
             }

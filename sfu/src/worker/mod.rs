@@ -48,7 +48,7 @@ pub(crate) struct Ticket(pub(crate) u64);
 #[derive(Debug)]
 pub(crate) enum ToWorker {
     /// Carry out a command; answered by [`FromWorker::Result`].
-    Command { ticket: Ticket, command: NodeCommand },
+    Command { ticket: Ticket, command: NodeCommand, span: tracing::Span },
     /// Answered by [`FromWorker::Snapshot`].
     Snapshot { ticket: Ticket },
     /// Answered by [`FromWorker::Counters`].

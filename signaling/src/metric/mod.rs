@@ -106,7 +106,6 @@ pub(crate) enum ResumeOutcome {
 
 /// What came of a call of a webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(not(test), expect(dead_code, reason = "the other end of webhooks"))]
 pub(crate) enum WebhookOutcome {
     /// Its target took it.
     Delivered,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use patchbay_protocol::node::{Command, CommandResult, NodeCommand, NodeEvent, NodeState, RoomState};
 use patchbay_protocol::{CommandId, Epoch, ErrorCode, NodeName, RoomId, TransportId, TransportState};
-use tracing::warn;
+use tracing::{Span, info_span, warn};
 
 use crate::metric::NodeGauges;
 use crate::room::{Input, Ticket};
@@ -49,6 +49,8 @@ struct Pending {
     to: Destination,
     command: NodeCommand,
     since: Instant,
+    /// Of the trace of a join: how long the node takes, with the way there and back.
+    span: Span,
 }
 
 /// A transport that the node was told of.
@@ -209,6 +211,13 @@ impl Table {
         }
         let id = CommandId(self.next_command);
         self.next_command += 1;
+        let span = match &command {
+            // Of a join, whose trace is entered: later offers have none.
+            NodeCommand::Negotiate { transport, .. } if patchbay_trace::is_in_trace() => {
+                info_span!(target: patchbay_trace::TARGET, "link", node = %name, %transport)
+            }
+            _ => Span::none(),
+        };
         match &command {
             NodeCommand::Negotiate { transport, room, .. }
             | NodeCommand::AttachData { transport, room, .. } => {
@@ -219,7 +228,7 @@ impl Table {
             }
             _ => {}
         }
-        node.pending.insert(id, Pending { to, command, since: Instant::now() });
+        node.pending.insert(id, Pending { to, command, since: Instant::now(), span });
         node.unwritten.push_back(id);
         Ok(())
     }
@@ -266,7 +275,8 @@ impl Table {
         let node = self.nodes.get_mut(name).filter(|node| node.generation == generation)?;
         while let Some(id) = node.unwritten.pop_front() {
             if let Some(pending) = node.pending.get(&id) {
-                return Some(Command { id, epoch, command: pending.command.clone() });
+                let traceparent = patchbay_trace::traceparent(&pending.span);
+                return Some(Command { id, epoch, traceparent, command: pending.command.clone() });
             }
         }
         None

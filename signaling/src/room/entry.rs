@@ -31,6 +31,8 @@ pub(crate) struct Join {
     pub(crate) metadata_fixed: bool,
     pub(crate) session: SessionId,
     pub(crate) secret: String,
+    /// The trace of this join.
+    pub(crate) trace: tracing::Span,
     pub(crate) transport: TransportId,
     /// Names its way to topics over signaling, should it want one.
     pub(crate) data_transport: TransportId,

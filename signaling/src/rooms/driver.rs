@@ -8,7 +8,7 @@ use patchbay_protocol::{
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
-use tracing::{Instrument, info, info_span};
+use tracing::{Instrument, Span, info, info_span};
 
 use super::adoption::{Adopted, JOINS_WAIT};
 use super::record::{Changes, Records};
@@ -30,6 +30,10 @@ struct Driver {
     rooms: Rooms,
     records: Records,
     people: Share,
+    /// Traces of members whose media is not connected yet.
+    traces: HashMap<MemberId, Span>,
+    /// The trace of what is handled now.
+    trace: Span,
     /// Results of the store, of which no more are under way than the room waits for.
     stored: (mpsc::UnboundedSender<Stored>, mpsc::UnboundedReceiver<Stored>),
 }
@@ -74,7 +78,9 @@ async fn start(
     let span = info_span!("room", room = %room.name());
     let stored = mpsc::unbounded_channel();
     let people = rooms.shared.metrics.participants();
-    let driver = Driver { room, ports: HashMap::new(), node, mailbox, rooms, records, people, stored };
+    let (traces, trace) = (HashMap::new(), Span::none());
+    let driver =
+        Driver { room, ports: HashMap::new(), node, mailbox, rooms, records, people, traces, trace, stored };
     driver.run(inbox).instrument(span).await;
 }
 
@@ -128,6 +134,8 @@ impl Driver {
             Mail::Join { member, id, join, port } => {
                 let is_resource = matches!(port, Port::Resource(_));
                 self.ports.insert(member, port);
+                self.trace = info_span!(target: patchbay_trace::TARGET, parent: &join.trace, "room");
+                self.traces.insert(member, join.trace.clone());
                 self.room.handle(now(), Input::Join { member, id, join });
                 if is_resource {
                     self.room.set_resource(member);
@@ -168,7 +176,8 @@ impl Driver {
 
     /// Does what the room wants done. True once the room is over.
     fn carry_out(&mut self) -> bool {
-        let over = self.carry_out_all();
+        let trace = std::mem::replace(&mut self.trace, Span::none());
+        let over = trace.in_scope(|| self.carry_out_all());
         self.people.set(self.room.len());
         let time = now().at;
         if self.records.due(time, self.room.len()).is_some_and(|due| due <= time) {
@@ -237,6 +246,10 @@ impl Driver {
                 }
             }
             Output::Event { to, event } => {
+                if let ServerEvent::Transport { .. } = event {
+                    // Connected, or never: the way to media ends here.
+                    to.iter().for_each(|member| drop(self.traces.remove(member)));
+                }
                 if let ServerEvent::Chat { .. } = event {
                     self.rooms.shared.metrics.chat_lines.add(1);
                 }
@@ -247,6 +260,7 @@ impl Driver {
             }
             Output::Detached { member, close } => {
                 self.rooms.shared.waiting.forget(member);
+                self.traces.remove(&member);
                 if let Some(port) = self.ports.remove(&member) {
                     port.detach(close);
                 }

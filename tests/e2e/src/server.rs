@@ -42,6 +42,15 @@ impl Server {
 
     /// The same with further arguments for the process that listens on HTTP.
     pub async fn start_with(mode: Mode, test: &str, arguments: &[&str]) -> Result<Self, String> {
+        Self::start_each(mode, test, arguments, &[]).await
+    }
+
+    /// The same with further arguments for each process.
+    pub async fn start_with_both(mode: Mode, test: &str, arguments: &[&str]) -> Result<Self, String> {
+        Self::start_each(mode, test, arguments, arguments).await
+    }
+
+    async fn start_each(mode: Mode, test: &str, arguments: &[&str], of_node: &[&str]) -> Result<Self, String> {
         let port = free_port()?;
         let listen = format!("127.0.0.1:{port}");
         let mut server = Self { url: format!("http://{listen}"), processes: Vec::new(), first: Vec::new() };
@@ -55,10 +64,9 @@ impl Server {
         server.wait_for(if mode == Mode::Embedded { "/readyz" } else { "/healthz" }).await?;
         if mode == Mode::TwoProcesses {
             let link = format!("ws://{listen}/v1/nodes");
-            server.spawn(
-                test,
-                &["sfu", "--signaling", &link, "--node-secret", NODE_SECRET, "--media-port", "0"],
-            )?;
+            let mut second = vec!["sfu", "--signaling", &link, "--node-secret", NODE_SECRET, "--media-port", "0"];
+            second.extend(of_node);
+            server.spawn(test, &second)?;
             server.wait_for("/readyz").await?;
         }
         Ok(server)

@@ -47,6 +47,7 @@ impl World {
 
     fn join(&mut self, member: u64, identity: &str, adjust: impl FnOnce(&mut Join)) -> Vec<Output> {
         let mut join = Join {
+            trace: tracing::Span::none(),
             identity: identity.into(),
             name: identity.into(),
             metadata: None,
