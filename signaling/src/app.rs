@@ -146,7 +146,6 @@ impl App {
             resources: self.resources.len() as u64,
             nodes: self.hub.gauges(),
             is_draining: self.drain.has_begun(),
-            ..Gauges::default()
         }
     }
 }

@@ -145,7 +145,7 @@ impl<'a> Layers<'a> {
             given: BTreeSet::new(),
             origins: Origins::default(),
         };
-        layers.given = layers.line.iter().filter_map(|token| flag_name(token)).collect();
+        layers.given = layers.line.iter().filter_map(flag_name).collect();
         layers
     }
 
