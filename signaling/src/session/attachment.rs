@@ -151,11 +151,8 @@ impl Session {
     }
 
     fn rewind(&self, state: &mut State, last_seq: u64) -> Result<(), Gap> {
-        let newest = state.outbox.last_seq();
         let replayed = state.outbox.rewind(last_seq)?;
         self.terms.metrics.replayed_messages.add(replayed);
-        state.replies.ack(last_seq);
-        state.again = (last_seq, newest);
         Ok(())
     }
 

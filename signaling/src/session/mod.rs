@@ -1,6 +1,6 @@
 //! Sessions: the signaling state of one client, which outlives its connections.
 //!
-//! A [`Session`] holds what the client was told and has not acknowledged, the replies it had, and the room it is in. The
+//! A [`Session`] holds what the client was told and has not acknowledged, what it has asked, and the room it is in. The
 //! room fills it and never waits; a connection ([`Attachment`]) drains it. A connection that breaks leaves the session
 //! behind for the resume window, in which a later one, whatever carries it, goes on where the client stands.
 //! [`Sessions`] finds them by id and ends those whose time is over.
@@ -11,7 +11,7 @@ mod due;
 mod key;
 mod outbox;
 mod registry;
-mod reply_log;
+mod request_log;
 #[cfg(test)]
 mod tests;
 
@@ -34,7 +34,7 @@ pub(crate) use registry::{SessionConfig, Sessions};
 
 use self::due::Timers;
 use self::outbox::{Outbox, Pushed};
-use self::reply_log::{ReplyLog, Seen};
+use self::request_log::RequestLog;
 use crate::connection::Requests;
 use crate::metric::Metrics;
 use crate::room::MemberId;
@@ -73,7 +73,7 @@ pub(crate) struct Session {
 #[derive(Debug)]
 struct State {
     outbox: Outbox,
-    replies: ReplyLog,
+    asked: RequestLog,
     membership: Option<Membership>,
     /// The last member that is out again: a membership that is told of late is over already.
     released: Option<MemberId>,
@@ -84,8 +84,6 @@ struct State {
     down: u64,
     /// Wakes whatever drains the outbox.
     wake: Arc<Notify>,
-    /// What was written before the last resume: it comes again by itself.
-    again: (u64, u64),
     /// Why the server ended the last connection.
     cut: Option<CloseCode>,
     /// The session is over as soon as its client has been told.
@@ -126,14 +124,13 @@ impl Session {
     fn new(id: SessionId, terms: Arc<Terms>, requests: Requests, now: Instant) -> Self {
         let state = State {
             outbox: Outbox::default(),
-            replies: ReplyLog::default(),
+            asked: RequestLog::default(),
             membership: None,
             released: None,
             line: Line::Away(now),
             connection: 0,
             down: 0,
             wake: Arc::default(),
-            again: (0, 0),
             cut: None,
             end: None,
             has_left: false,
@@ -163,12 +160,10 @@ impl Session {
             }
         });
         let mut state = self.state();
-        if self.push_locked(&mut state, &body) {
-            let seq = state.outbox.last_seq();
-            if let Some((kind, after)) = state.replies.keep(Instant::now(), id, seq, &body) {
-                self.terms.metrics.replied(kind, after);
-            }
+        if let Some((kind, after)) = state.asked.answer(Instant::now(), id) {
+            self.terms.metrics.replied(kind, after);
         }
+        self.push_locked(&mut state, &body);
     }
 
     /// A refusal that stands for itself: nothing was looked at, and the id, if known, may be used again.
@@ -177,20 +172,9 @@ impl Session {
         self.push(&Body::event(&ServerEvent::Error { id, error }));
     }
 
-    /// Takes a request's id. False if it was taken before: then its first reply is repeated, unless it is on its way.
-    pub(crate) fn take_id(self: &Arc<Self>, id: RequestId, kind: &'static str) -> bool {
-        let mut state = self.state();
-        match state.replies.take(Instant::now(), id, kind) {
-            Seen::New => true,
-            Seen::Answered(seq, body) => {
-                let comes_by_itself = state.again.0 < seq && seq <= state.again.1;
-                if !comes_by_itself {
-                    self.push_locked(&mut state, &body);
-                }
-                false
-            }
-            Seen::Known => false,
-        }
+    /// Takes a request's id. False if it was taken before: its one reply was given, or will be.
+    pub(crate) fn take_id(&self, id: RequestId, kind: &'static str) -> bool {
+        self.state().asked.take(Instant::now(), id, kind)
     }
 
     /// Whether it has a connection.
@@ -200,15 +184,12 @@ impl Session {
 
     /// Whether a request was taken that has no reply yet.
     pub(crate) fn owes_replies(&self) -> bool {
-        self.state().replies.is_waiting()
+        self.state().asked.is_waiting()
     }
 
     /// The client has everything up to a number.
     pub(crate) fn ack(&self, seq: u64) {
-        let mut state = self.state();
-        state.outbox.ack(seq);
-        let acked = state.outbox.acked();
-        state.replies.ack(acked);
+        self.state().outbox.ack(seq);
     }
 
     /// The room the session is in, or on its way into.

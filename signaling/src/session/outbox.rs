@@ -65,11 +65,6 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    /// The number of the newest message.
-    pub(super) fn last_seq(&self) -> u64 {
-        self.last_seq
-    }
-
     /// What the client has acknowledged.
     pub(super) fn acked(&self) -> u64 {
         self.acked
