@@ -28,6 +28,15 @@ async fn whoever_is_cut_off_at_random_sees_everything_once_and_in_order() {
     let (server, _node) =
         TestServer::with_node(|config| config.rate = Rate { per_second: 10_000, burst: 10_000 }).await;
     let (mut witness, _) = Client::join(&server, "demo", "witness").await;
+    let is_end = |event: &Value| event["text"] == "the end";
+    let listening = tokio::spawn(async move {
+        let mut lines = Vec::new();
+        while !lines.last().is_some_and(is_end) {
+            // For as long as anybody else has something to say.
+            lines.push(witness.event("chat").await);
+        }
+        lines
+    });
     let (stop, stopping) = watch::channel(false);
     let mut talkers = Vec::new();
     for name in ["ada", "grace", "alan"] {
@@ -106,14 +115,10 @@ async fn whoever_is_cut_off_at_random_sees_everything_once_and_in_order() {
         assert_eq!(lost, Lost::Closed(4410), "seed {seed}");
     }
     wanderer.ok(json!({"type": "chat", "text": "the end"})).await;
-    let is_end = |event: &Value| event["text"] == "the end";
     while !wanderer.events.iter().any(is_end) {
         wanderer.step().await.unwrap();
     }
-    let mut lines = Vec::new();
-    while !lines.last().is_some_and(is_end) {
-        lines.push(witness.event("chat").await);
-    }
+    let lines = listening.await.unwrap();
 
     let words = |events: &[Value]| -> Vec<Value> {
         let chat = events.iter().filter(|event| event["type"] == "chat");
