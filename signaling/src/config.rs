@@ -57,7 +57,7 @@ pub struct Config {
     pub ice_servers: Vec<IceServer>,
     /// Handed out beside them, with short-lived credentials for each session.
     pub turn: Option<Turn>,
-    /// WebSocket connections at a time, and as many WHIP and WHEP resources. Cost of raising: about 16 KB each when idle, up to the outbox's bound when slow.
+    /// Client connections at a time, and as many WHIP and WHEP resources. Cost of raising: about 16 KB each when idle, up to the outbox's bound when slow.
     pub max_connections: usize,
     /// Participants of one room.
     pub room_capacity: usize,

@@ -2,10 +2,12 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
 use super::Limits;
+use crate::config::time;
 
 /// What signaling is told.
 #[derive(Debug, Args)]
@@ -72,7 +74,10 @@ pub(crate) struct Signaling {
     /// call, so make it longer than theirs last; a stolen one relays to the SFU for as long
     #[arg(long, env = "PATCHBAY_TURN_TTL", default_value = "6h", value_name = "TIME")]
     pub(crate) turn_ttl: String,
-    /// WebSocket connections at a time. Each costs about 16 KB when idle
+    /// How long a session waits for its client after its connection broke; others see it for so long
+    #[arg(long, env = "PATCHBAY_RESUME_WINDOW", default_value = "30s", value_parser = time, value_name = "TIME")]
+    pub(crate) resume_window: Duration,
+    /// Client connections at a time. Each costs about 16 KB when idle
     #[arg(long, env = "PATCHBAY_MAX_CONNECTIONS", default_value_t = 10_000, value_name = "COUNT")]
     pub(crate) max_connections: usize,
     /// What whoever asks for /metrics must send as a bearer token; without it everybody may ask

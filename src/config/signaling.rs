@@ -42,6 +42,7 @@ pub(super) fn signaling(
     let secret = turn_secret(raw.turn_secret, raw.turn_secret_file)?;
     config.turn = turn(raw.turn_server, secret, &raw.turn_ttl)?;
     config.max_connections = raw.max_connections;
+    config.resume_window = raw.resume_window;
     config.metrics_token = metrics_token(raw.metrics_token, raw.metrics_token_file)?;
     config.node_secret = raw.node_secret.map(node_secret).transpose()?;
     limit(&mut config, raw.limits);

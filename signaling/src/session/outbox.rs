@@ -226,7 +226,9 @@ mod tests {
         assert_eq!(outbox.rewind(0), Ok(0), "until something is lost all can be had");
 
         let mut outbox = Outbox::default();
-        (0..5).for_each(|_| drop(outbox.push(body("x"), LIMIT)));
+        for _ in 0..5 {
+            outbox.push(body("x"), LIMIT);
+        }
         outbox.rewind(0).unwrap();
         assert_eq!(outbox.push(body("x"), LIMIT), Pushed::Kept, "who was away has time to catch up");
         assert_eq!(drain(&mut outbox).len(), 6);
@@ -242,7 +244,9 @@ mod tests {
     fn a_burst_leaves_no_memory_behind() {
         let limit = OutboxLimit::default();
         let mut outbox = Outbox::default();
-        (0..4_000).for_each(|_| drop(outbox.push(body("x"), limit)));
+        for _ in 0..4_000 {
+            outbox.push(body("x"), limit);
+        }
         drain(&mut outbox);
         outbox.ack(4_000);
         assert!(outbox.kept.capacity() <= 4 * SPARE);
