@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use crate::data::Histogram;
 use crate::scenario::Outcome;
 use crate::server::Server;
 
@@ -42,6 +43,25 @@ pub(crate) fn print(prefix: &str, outcome: &Outcome, server: &Server) {
         outcome.nacks,
         outcome.recovered,
     );
+}
+
+/// Prints one figure.
+pub(crate) fn one(name: &str, value: f64, unit: &str) {
+    line(&format!("FIGURE {name} {value:.3} {unit}"));
+}
+
+/// Prints percentiles side by side.
+pub(crate) fn latencies(prefix: &str, latencies: &Histogram) {
+    for (name, percent) in [("p50", 50.0), ("p95", 95.0), ("p99", 99.0)] {
+        one(&format!("{prefix}_{name}_ms"), latencies.percentile_ms(percent), "ms");
+    }
+    one(&format!("{prefix}_max_ms"), latencies.highest_ms(), "ms");
+}
+
+/// Prints a line for people.
+pub(crate) fn line(text: &str) {
+    // Nobody is left to tell if this fails.
+    let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 /// Says on the error stream why there are no figures.

@@ -13,6 +13,7 @@ use patchbay_sansio_peer::{
 use rtc_crypto::RTCCryptoProvider;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::args::Arguments;
 use crate::media::{Frames, stamp};
 use crate::signaling::Connection;
 
@@ -28,6 +29,21 @@ pub(crate) struct Common {
     pub(crate) origin: Instant,
     pub(crate) address: IpAddr,
     pub(crate) profiles: Vec<SrtpProfile>,
+}
+
+impl Common {
+    pub(crate) fn new(arguments: &Arguments) -> Result<Self, String> {
+        let crypto = rtc_crypto::default_provider().map_err(|error| error.to_string())?;
+        let profile =
+            if arguments.aes_cm { SrtpProfile::Aes128CmHmacSha1_80 } else { SrtpProfile::AeadAes128Gcm };
+        Ok(Self {
+            identity: Identity::generate(crypto.as_ref()).map_err(|error| error.to_string())?,
+            crypto,
+            origin: Instant::now(),
+            address: arguments.address,
+            profiles: vec![profile],
+        })
+    }
 }
 
 /// What a peer received while measuring.
@@ -206,7 +222,7 @@ impl LoadPeer {
     }
 }
 
-fn bind(address: IpAddr) -> io::Result<mio::net::UdpSocket> {
+pub(crate) fn bind(address: IpAddr) -> io::Result<mio::net::UdpSocket> {
     let address = SocketAddr::new(address, 0);
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES);
@@ -218,5 +234,10 @@ fn bind(address: IpAddr) -> io::Result<mio::net::UdpSocket> {
 /// How far the frames of publishers lie apart, so that they don't all come at once.
 pub(crate) fn phase(publisher: usize, publishers: usize) -> Duration {
     let frame = Duration::from_nanos(1_000_000_000 / crate::media::FRAMES_PER_SECOND);
-    frame * u32::try_from(publisher).unwrap_or(0) / u32::try_from(publishers.max(1)).unwrap_or(1)
+    phase_of(frame, publisher, publishers)
+}
+
+/// Where one of several senders begins within an interval.
+pub(crate) fn phase_of(interval: Duration, sender: usize, senders: usize) -> Duration {
+    interval * u32::try_from(sender).unwrap_or(0) / u32::try_from(senders.max(1)).unwrap_or(1)
 }

@@ -6,18 +6,20 @@
 //! patchbay-load --url http://HOST:8080 --pid PID   the same against a server that runs
 //! ```
 //!
-//! Two scenarios: *fan-out*, one publisher to many subscribers, and *all-to-all*, everybody publishes to everybody. A
+//! Media has two scenarios: *fan-out*, one publisher to many subscribers, and *all-to-all*, everybody publishes to everybody. A
 //! publisher sends 30 frame bursts and 170 packets of 1,100 bytes a second. What is measured, on the server's side, is the
 //! whole process: user and system time divided by the packets that arrived at subscribers. Peers receive one datagram per
 //! system call, as browsers do, so the kernel's work of taking runs apart is charged to the server, as on loopback it is.
 
 mod args;
+mod data;
 mod figure;
 mod load_peer;
 mod media;
 mod scenario;
 mod server;
 mod signaling;
+mod websocket;
 
 use std::process::ExitCode;
 
@@ -39,13 +41,26 @@ fn main() -> ExitCode {
 }
 
 fn measure(arguments: &Arguments) -> Result<(), String> {
-    if matches!(arguments.scenario, Scenario::Fanout | Scenario::All) {
-        let server = Server::start(arguments)?;
-        figure::print("process", &run(&server, arguments, Run::fan_out(arguments.subscribers))?, &server);
+    if let Some(address) = arguments.websocket_relay {
+        return websocket::relay(address);
     }
-    if matches!(arguments.scenario, Scenario::AllToAll | Scenario::All) {
-        let server = Server::start(arguments)?;
-        figure::print("all_to_all", &run(&server, arguments, Run::all_to_all(arguments.peers))?, &server);
+    match arguments.scenario {
+        Scenario::Fanout => fan_out(arguments),
+        Scenario::AllToAll => all_to_all(arguments),
+        Scenario::All => fan_out(arguments).and_then(|()| all_to_all(arguments)),
+        Scenario::Websocket => websocket::compare(arguments),
+        _ => data::run(arguments),
     }
+}
+
+fn fan_out(arguments: &Arguments) -> Result<(), String> {
+    let server = Server::start(arguments)?;
+    figure::print("process", &run(&server, arguments, Run::fan_out(arguments.subscribers))?, &server);
+    Ok(())
+}
+
+fn all_to_all(arguments: &Arguments) -> Result<(), String> {
+    let server = Server::start(arguments)?;
+    figure::print("all_to_all", &run(&server, arguments, Run::all_to_all(arguments.peers))?, &server);
     Ok(())
 }

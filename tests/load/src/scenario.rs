@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token};
 use patchbay_protocol::{ParticipantNumber, SlotSource, Source};
-use patchbay_sansio_peer::{Identity, SrtpProfile};
 
 use crate::args::Arguments;
 use crate::load_peer::{Common, LoadPeer, PUBLICATION, Tally, phase};
@@ -73,18 +72,7 @@ pub(crate) struct Outcome {
 
 /// Runs a scenario against a server.
 pub(crate) fn run(server: &Server, arguments: &Arguments, run: Run) -> Result<Outcome, String> {
-    let crypto = rtc_crypto::default_provider().map_err(|error| error.to_string())?;
-    let common = Common {
-        identity: Identity::generate(crypto.as_ref()).map_err(|error| error.to_string())?,
-        crypto,
-        origin: Instant::now(),
-        address: arguments.address,
-        profiles: vec![if arguments.aes_cm {
-            SrtpProfile::Aes128CmHmacSha1_80
-        } else {
-            SrtpProfile::AeadAes128Gcm
-        }],
-    };
+    let common = Common::new(arguments)?;
     let signaling = Signaling::new(&server.url)?;
     let mut generator = Generator::new(common)?;
     let (before, before_usage) = (server.resident_kib()?, server.usage()?);
@@ -261,7 +249,7 @@ fn camera(participant: ParticipantNumber) -> SlotSource {
 }
 
 /// Processor time of this process, in seconds.
-fn own_usage() -> Result<f64, String> {
+pub(crate) fn own_usage() -> Result<f64, String> {
     let text = std::fs::read_to_string("/proc/self/stat").map_err(|error| error.to_string())?;
     let fields: Vec<&str> =
         text.rsplit_once(')').map_or("", |(_, rest)| rest).split_ascii_whitespace().collect();

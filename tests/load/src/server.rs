@@ -49,7 +49,16 @@ impl Server {
             .map_err(|error| error.to_string())?
             .port();
         let listen = format!("127.0.0.1:{port}");
-        let child = Command::new(&program)
+        // On a core of its own, if told so; `taskset` becomes the program, so the process is the same.
+        let mut command = match arguments.server_core {
+            Some(core) => {
+                let mut command = Command::new("taskset");
+                command.args(["--cpu-list", &core.to_string()]).arg(&program);
+                command
+            }
+            None => Command::new(&program),
+        };
+        let child = command
             .args(["serve", "--listen", &listen, "--media-port", "0", "--announce-loopback", "--log", "warn"])
             .args(&arguments.server_arg)
             .stdin(Stdio::null())

@@ -139,6 +139,7 @@ async fn serve(
     let mut waiting: Vec<(RequestId, oneshot::Sender<Result<Reply, String>>)> = Vec::new();
     let mut heartbeat = interval(limit::HEARTBEAT_INTERVAL);
     let mut last_id = 0;
+    let mut taken = None;
     loop {
         let request = tokio::select! {
             request = asked.recv() => {
@@ -149,7 +150,9 @@ async fn serve(
             _ = heartbeat.tick(), if last_id > 0 => ClientRequest::Ping {},
             message = socket.next() => {
                 let Message::Text(text) = message?.ok()? else { continue };
-                let (id, result) = match serde_json::from_str::<ServerMessage>(&text).ok()?.event {
+                let ServerMessage { seq, event } = serde_json::from_str(&text).ok()?;
+                taken = taken.max(Some(seq).filter(|seq| *seq > 0));
+                let (id, result) = match event {
                     ServerEvent::Ok { id, result } => (id, Ok(result)),
                     ServerEvent::Error { id: Some(id), error } => (id, Err(error.to_string())),
                     _ => continue,
@@ -162,7 +165,7 @@ async fn serve(
             }
         };
         last_id += 1;
-        let text = serde_json::to_string(&ClientMessage { ack: None, id: RequestId(last_id), request }).ok()?;
+        let text = serde_json::to_string(&ClientMessage { ack: taken, id: RequestId(last_id), request }).ok()?;
         socket.send(Message::text(text)).await.ok()?;
     }
     socket.close(None).await.ok()
