@@ -384,11 +384,7 @@ export class Room extends EventTarget {
   async #loadData() {
     if (this.#options.topics === false) return;
     const { DataPlane } = await import("./data/plane.js");
-    const platform = this.#platform;
-    this.#data = new DataPlane({
-      now: () => platform.now(),
-      setTimeout: (callback, ms) => platform.setTimeout(callback, ms),
-      clearTimeout: (timer) => platform.clearTimeout(timer),
+    this.#data = DataPlane.on(this.#platform, {
       request: (request) => this.#request(request),
       openChannel: (label, init) => (this.#recovering ? null : (this.#session?.openChannel(label, init) ?? null)),
       hasMedia: () => this.#session?.mediaState === "connected",

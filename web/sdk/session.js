@@ -6,7 +6,7 @@ import { PatchbayError } from "./errors.js";
 import { kindOf } from "./protocol.js";
 import { Signaling } from "./signaling.js";
 import { Transport } from "./transport.js";
-import { abortable } from "./platform.js";
+import { abortable, delay } from "./platform.js";
 import { encodingFor } from "./policy/encoding.js";
 
 /** How long media may take to flow after a join. */
@@ -14,17 +14,12 @@ const CONNECT_TIMEOUT_MS = 12_000;
 
 /** After this long a first path that failed is looked for again; it doubles. */
 const FIRST_RETRY_MS = 250;
+/** After twice this long another transport is tried in place of one that failed, where topics are all there is; it doubles. */
+const RENEW_MS = 5_000;
 /** Refusals that pass. */
 const PATIENT = new Set(["rate_limited", "overloaded"]);
 
-/** The session cannot go on. */
-export class LostEvent extends Event {
-  /** @param {PatchbayError} error */
-  constructor(error) {
-    super("lost");
-    this.error = error;
-  }
-}
+/** @typedef {Event & {error: PatchbayError}} LostEvent `lost`: the session cannot go on */
 
 /**
  * @typedef {object} Desired what the session shall carry
@@ -54,6 +49,7 @@ export class Session extends EventTarget {
   #path = null;
   /** @type {any} */
   #timer;
+  #renewMs = RENEW_MS;
 
   /**
    * @param {{url: string | URL, token?: string, memory?: import("./signaling.js").ConnectionMemory, openTimeoutMs?: number,
@@ -117,10 +113,10 @@ export class Session extends EventTarget {
         const joined = /** @type {import("./protocol.js").Joined} */ (await this.#signaling.request({ type: "join", ...request, offer }));
         this.#hasJoined = true;
         onJoined(joined);
-        if (!joined.answer) throw new PatchbayError("media_failed", "The server let us in but gave no answer for media.");
+        if (!joined.answer) throw new PatchbayError("media_failed", "The server gave no answer for media.");
         return { answer: joined.answer, iceServers: joined.ice_servers };
       }), signal);
-      if (this.#transport.state !== "connected") this.#timer = this.#platform.setTimeout(() => this.#lose(noPath()), CONNECT_TIMEOUT_MS);
+      if (this.#transport.state !== "connected") this.#expectPath();
     } catch (error) {
       this.close();
       throw error;
@@ -178,10 +174,14 @@ export class Session extends EventTarget {
     });
     this.#signaling.addEventListener("resumed", (event) => {
       const { snapshot } = /** @type {import("./signaling.js").ResumedEvent} */ (event);
-      if (this.#ended || !this.#hasJoined) return;
+      if (this.#ended) return;
       if (snapshot) this.#takeSnapshot(snapshot);
       this.#path?.answered();
     });
+    this.#listenToTransport();
+  }
+
+  #listenToTransport() {
     this.#transport.addEventListener("candidate", (event) => {
       const { candidate } = /** @type {import("./transport.js").CandidateEvent} */ (event);
       this.#signaling.request({ type: "candidate", ...candidate }).catch(() => {});
@@ -223,6 +223,7 @@ export class Session extends EventTarget {
     if (this.#ended) return;
     if (state === "connected") {
       this.#platform.clearTimeout(this.#timer);
+      this.#renewMs = RENEW_MS;
       if (!this.#hasFlowed) this.#watchPath();
       this.#hasFlowed = true;
     } else if (state === "failed" && !this.#hasFlowed) {
@@ -236,10 +237,9 @@ export class Session extends EventTarget {
    * A first path may fail at once, as when the browser has not noticed yet that its address has changed. The join's own
    * time limit stands.
    */
-  #retryFirstPath() {
-    this.#platform.setTimeout(() => {
-      if (this.#transport.state === "failed") this.#restartIce();
-    }, FIRST_RETRY_MS * 2 ** this.#firstTries++);
+  async #retryFirstPath() {
+    await delay(this.#platform, FIRST_RETRY_MS * 2 ** this.#firstTries++);
+    if (this.#transport.state === "failed") this.#restartIce();
   }
 
   /** Fetched behind the first media, as nothing goes wrong with a path before there is one. */
@@ -279,11 +279,33 @@ export class Session extends EventTarget {
     });
   }
 
+  /** Where topics are all there is, they go over signaling while another transport looks for a path. */
+  async #renew() {
+    if (this.#transport.state === "closed") return;
+    this.#path?.stop();
+    this.#path = null;
+    this.#transport.close();
+    this.dispatchEvent(new Event("mediastate"));
+    await delay(this.#platform, (this.#renewMs *= 2));
+    if (this.#ended || !this.isDataOnly) return;
+    this.#hasFlowed = false;
+    this.#transport = new Transport(this.#platform, { hasData: true });
+    this.#listenToTransport();
+    this.#expectPath();
+    this.#restartIce();
+  }
+
+  #expectPath() {
+    this.#platform.clearTimeout(this.#timer);
+    this.#timer = this.#platform.setTimeout(() => this.#lose(noPath()), CONNECT_TIMEOUT_MS);
+  }
+
   /** @param {PatchbayError} error */
   #lose(error) {
-    if (this.#ended || (error.code === "media_failed" && this.isDataOnly)) return;
+    if (this.#ended) return;
+    if (error.code === "media_failed" && this.isDataOnly) return void this.#renew();
     this.#path?.stop();
-    this.dispatchEvent(new LostEvent(error));
+    this.dispatchEvent(Object.assign(new Event("lost"), { error }));
   }
 
   /**
@@ -425,5 +447,5 @@ export class Session extends EventTarget {
 }
 
 function noPath() {
-  return new PatchbayError("media_failed", "No way was found for audio and video between this browser and the server.");
+  return new PatchbayError("media_failed", "No way was found for audio and video to the server.");
 }

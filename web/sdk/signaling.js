@@ -44,15 +44,7 @@ export const LOADERS = {
  * @property {number} sentAt
  */
 
-/** The session is over. */
-export class SignalingCloseEvent extends Event {
-  /** @param {PatchbayError} error why */
-  constructor(error) {
-    super("close");
-    this.error = error;
-  }
-}
-
+/** @typedef {Event & {error: PatchbayError}} SignalingCloseEvent `close`: the session is over, and why */
 /** @typedef {Event & {message: import("./protocol.js").ServerMessage}} MessageEvent an event of the server that is no reply */
 /** @typedef {Event & {snapshot: import("./protocol.js").Joined | null}} ResumedEvent `resumed`: the session goes on */
 /** @typedef {Event & {step: ConnectionStep}} StepEvent `step` */
@@ -178,7 +170,7 @@ export class Signaling extends EventTarget {
     try {
       Connection = await LOADERS[kind]();
     } catch (cause) {
-      return { error: new PatchbayError("connection_failed", "The server cannot be reached.", { cause }) };
+      return { error: unreachable(cause) };
     }
     if (this.#ended) return { error: new PatchbayError("closed", "The room was closed.") };
     const ticket = this.#ticket;
@@ -238,6 +230,8 @@ export class Signaling extends EventTarget {
     this.#keepTicket(reply);
     link.isOpen = true;
     link.settle(null);
+    // A server that was restarted during a join can't say what it answered.
+    if (reply.snapshot && !this.#hasJoined) return this.#fail(new PatchbayError("session_gone", "The server was restarted."));
     before?.connection.close();
     this.#beat(link);
     if (this.#keeper) this.#keeper.established(link.kind);
@@ -299,7 +293,7 @@ export class Signaling extends EventTarget {
   #withKeeper(use) {
     if (this.#keeper) return use(this.#keeper);
     this.#loadKeeper().then((keeper) => this.#ended || use(keeper), (cause) => {
-      this.#fail(new PatchbayError("connection_failed", "The server cannot be reached.", { cause }));
+      this.#fail(unreachable(cause));
     });
   }
 
@@ -403,7 +397,7 @@ export class Signaling extends EventTarget {
   #fail(error) {
     if (this.#ended) return;
     this.#end(error);
-    this.dispatchEvent(new SignalingCloseEvent(error));
+    this.dispatchEvent(Object.assign(new Event("close"), { error }));
   }
 
   /** @param {PatchbayError} error */
@@ -420,4 +414,9 @@ export class Signaling extends EventTarget {
     this.#link?.connection.close();
     this.#link = null;
   }
+}
+
+/** @param {unknown} cause */
+function unreachable(cause) {
+  return new PatchbayError("connection_failed", "The server cannot be reached.", { cause });
 }

@@ -80,6 +80,7 @@ export class SignalingCarrier extends EventTarget {
   #queuedBytes = 0;
   #isSending = false;
   #isGathering = false;
+  #isFinishing = false;
   isClosed = false;
 
   /**
@@ -103,7 +104,7 @@ export class SignalingCarrier extends EventTarget {
     return this.#channel !== null && !this.isClosed;
   }
   get hasRoom() {
-    return this.isOpen && this.#queuedBytes < HIGH_WATER;
+    return this.isOpen && !this.#isFinishing && this.#queuedBytes < HIGH_WATER;
   }
   get isFallback() {
     return true;
@@ -128,8 +129,16 @@ export class SignalingCarrier extends EventTarget {
   }
 
   close() {
-    if (this.isOpen) this.#way.request({ type: "topic_close", channel: this.#channel }).catch(() => {});
+    void this.finish();
     this.end("closed");
+  }
+
+  /** Resolves when everything that was under way has come. */
+  async finish() {
+    if (!this.isOpen || this.#isFinishing) return;
+    this.#isFinishing = true;
+    await this.#flush();
+    await this.#way.request({ type: "topic_close", channel: this.#channel }).catch(() => {});
   }
 
   /** Messages came for this carrier. @param {readonly string[]} messages in base64 */

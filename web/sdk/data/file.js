@@ -13,6 +13,8 @@ const CHUNK_BYTES = 16_000;
 const WINDOW_BYTES = 256 * 1024;
 /** The receiver asks for more after so many. */
 const ACK_BYTES = WINDOW_BYTES / 4;
+/** After so long without the next piece it is asked for again: a carrier may have been lost with what was on it. */
+const ASK_AGAIN_MS = 3_000;
 /** How long an offer waits for an answer, and a transfer for its next sign of life. */
 const PATIENCE_MS = 60_000;
 /** Transfers from one sender at a time. */
@@ -161,9 +163,12 @@ export class OutgoingFile extends Transfer {
   /**
    * The receiver takes bytes up to here.
    * @param {number} received what it has
+   * @param {boolean} [isAgain] whether it asks for what comes then
    */
-  allow(received) {
-    if (received > this.size || received < this.transferred) return;
+  allow(received, isAgain = false) {
+    if (received > this.#at) return;
+    // What was on its way is lost.
+    if (isAgain) this.#at = received;
     this.#allowed = received + WINDOW_BYTES;
     this.progress(received);
     if (received === this.size) return this.end(null);
@@ -175,11 +180,16 @@ export class OutgoingFile extends Transfer {
     this.#isSending = true;
     try {
       while (!this.isOver && this.#at < Math.min(this.size, this.#allowed)) {
-        const chunk = await this.#content.slice(this.#at, this.#at + CHUNK_BYTES).arrayBuffer();
+        const at = this.#at;
+        const chunk = await this.#content.slice(at, at + CHUNK_BYTES).arrayBuffer();
         await this.#host.topic().ready;
         if (this.isOver) return;
+        if (this.#at !== at) continue;
         this.#at += chunk.byteLength;
-        this.tell(CHUNK, new Uint8Array(chunk));
+        const body = new Uint8Array(8 + chunk.byteLength);
+        new DataView(body.buffer).setBigUint64(0, BigInt(at));
+        body.set(new Uint8Array(chunk), 8);
+        this.tell(CHUNK, body);
       }
     } catch (cause) {
       this.tell(CANCEL, new TextEncoder().encode("unreadable"));
@@ -197,6 +207,22 @@ export class IncomingFile extends Transfer {
   #controller = null;
   #acknowledged = 0;
   #isAccepted = false;
+  /** Whether a missing piece was asked for already. */
+  #hasAsked = false;
+  /** @type {any} */
+  #asking;
+  #host;
+
+  /**
+   * @param {FileHost} host
+   * @param {number} peer
+   * @param {number} id
+   * @param {{name: string, size: number, type: string}} description
+   */
+  constructor(host, peer, id, description) {
+    super(host, peer, id, description);
+    this.#host = host;
+  }
 
   /**
    * Takes it, piece by piece: the sender is asked for more as it is read.
@@ -209,7 +235,7 @@ export class IncomingFile extends Transfer {
     const source = {
       start: (controller) => {
         this.#controller = controller;
-        this.tell(ACCEPT, new Uint8Array(8));
+        this.#ask();
         if (this.size === 0) this.#finish();
       },
       // Asked when the queue is below its mark: what was taken out may be sent anew.
@@ -235,9 +261,18 @@ export class IncomingFile extends Transfer {
     this.cancel();
   }
 
-  /** @param {Uint8Array} chunk */
-  receive(chunk) {
+  /**
+   * @param {number} at
+   * @param {Uint8Array} chunk
+   */
+  receive(at, chunk) {
     if (this.isOver || !this.#controller) return;
+    if (at !== this.transferred) {
+      if (at > this.transferred && !this.#hasAsked) this.#ask();
+      return;
+    }
+    this.#hasAsked = false;
+    this.#askLater();
     if (this.transferred + chunk.length > this.size) {
       this.cancel();
       return;
@@ -259,7 +294,26 @@ export class IncomingFile extends Transfer {
     if (error) this.#controller?.error(error);
   }
 
+  /** From where the next piece is wanted. */
+  #ask() {
+    this.#hasAsked = true;
+    const body = new Uint8Array(8);
+    new DataView(body.buffer).setBigUint64(0, BigInt(this.transferred));
+    this.tell(ACCEPT, body);
+    this.#askLater();
+  }
+
+  #askLater() {
+    this.#host.clearTimeout(this.#asking);
+    this.#asking = this.#host.setTimeout(() => {
+      // Who reads slowly is not waiting.
+      if (!this.isOver && (this.#controller?.desiredSize ?? 0) > 0) this.#ask();
+      else if (!this.isOver) this.#askLater();
+    }, ASK_AGAIN_MS);
+  }
+
   #finish() {
+    this.#host.clearTimeout(this.#asking);
     this.#acknowledge(this.size, true);
     this.#controller?.close();
     this.end(null);
@@ -332,10 +386,11 @@ export class Files extends EventTarget {
         return this.#offered(sender, id, body);
       case ACCEPT:
       case ACK:
-        if (body.length === 8) mine?.allow(Number(view.getBigUint64(5)));
+        if (body.length === 8) mine?.allow(Number(view.getBigUint64(5)), data[0] === ACCEPT);
         return;
       case CHUNK:
-        return theirs?.receive(body);
+        if (body.length >= 8) theirs?.receive(Number(view.getBigUint64(5)), body.subarray(8));
+        return;
       case CANCEL: {
         const error = new PatchbayError("cancelled", "The other side ended the transfer.");
         mine?.end(error);

@@ -41,6 +41,20 @@ export class DataPlane {
   /** @type {Calls} */
   calls;
 
+  /**
+   * With the clock and the timers of a platform.
+   * @param {import("../platform.js").Platform} platform
+   * @param {Omit<DataHost, "now" | "setTimeout" | "clearTimeout">} host
+   */
+  static on(platform, host) {
+    return new DataPlane({
+      now: () => platform.now(),
+      setTimeout: (callback, ms) => platform.setTimeout(callback, ms),
+      clearTimeout: (timer) => platform.clearTimeout(timer),
+      ...host,
+    });
+  }
+
   /** @param {DataHost} host */
   constructor(host) {
     this.#host = host;
@@ -58,6 +72,7 @@ export class DataPlane {
     if (topic) return topic;
     const made = new Topic(label, options, {
       now: () => this.#host.now(),
+      wait: (ms) => new Promise((resolve) => void this.#host.setTimeout(() => resolve(undefined), ms)),
       clock: this.clock,
       forget: (it) => {
         this.#topics.delete(it.label);

@@ -3,6 +3,7 @@
  * uses (data channels of one transport after another, or the signaling connection), and says again on each what it wants.
  */
 import { PatchbayError } from "../errors.js";
+import { SignalingCarrier } from "./carrier.js";
 import { FRAMED_PROTOCOL, PAYLOAD_BYTES, encodePing, encodePublish, encodeSubscribe, serverFrames } from "./frame.js";
 
 /** Messages that wait for a reader that iterates too slowly; the oldest go first. */
@@ -11,6 +12,8 @@ const READER_QUEUE = 4_096;
 const WAITING_VALUES = 1_024;
 /** Values whose end is remembered. */
 const ENDED_VALUES = 1_024;
+/** How long a new carrier waits for what the one before still brings. */
+const HANDOVER_MS = 3_000;
 /** Messages on a reliable topic that wait for room. */
 const WAITING_MESSAGES = 1_024;
 
@@ -106,7 +109,7 @@ export class Topic extends EventTarget {
    * Use `room.topic`.
    * @param {string} label
    * @param {TopicOptions} options
-   * @param {{now: () => number, clock: import("./clock.js").ServerClock, forget: (topic: Topic) => void}} host
+   * @param {{now: () => number, wait: (ms: number) => Promise<void>, clock: import("./clock.js").ServerClock, forget: (topic: Topic) => void}} host
    */
   constructor(label, options, host) {
     super();
@@ -245,11 +248,23 @@ export class Topic extends EventTarget {
     this.dispatchEvent(Object.assign(new Event("close"), { reason }));
   }
 
-  /** @param {Carrier} carrier */
-  #take(carrier) {
+  /**
+   * A carrier is open. What the one before still has on its way comes first, so that nothing is missed or comes twice.
+   * @param {Carrier} carrier
+   */
+  async #take(carrier) {
+    if (this.#next !== carrier) return;
+    /** @type {ArrayBuffer[] | null} */
+    let early = [];
+    carrier.addEventListener("message", (event) => {
+      const { data } = /** @type {import("./carrier.js").CarrierMessageEvent} */ (event);
+      if (early) early.push(data);
+      else if (this.#carrier === carrier) this.#receive(data);
+    });
+    const before = this.#carrier;
+    if (before instanceof SignalingCarrier) await Promise.race([before.finish(), this.#host.wait(HANDOVER_MS)]);
     if (this.#next !== carrier) return;
     this.#next = null;
-    const before = this.#carrier;
     this.#carrier = carrier;
     this.#floor = before ? new Map(this.#sequences) : null;
     this.#sequences.clear();
@@ -257,11 +272,11 @@ export class Topic extends EventTarget {
     this.#told.clear();
     this.#isStale = true;
     before?.close();
-    carrier.addEventListener("message", (event) => {
-      if (this.#carrier === carrier) this.#receive(/** @type {import("./carrier.js").CarrierMessageEvent} */ (event).data);
-    });
     carrier.addEventListener("drain", () => this.#drain());
     if (this.#filters.length > 0) carrier.send(encodeSubscribe(this.#filters, { replace: true }));
+    const messages = early;
+    early = null;
+    for (const message of messages) this.#receive(message);
     this.#drain();
   }
 
