@@ -3,12 +3,14 @@
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use tokio::sync::{Semaphore, watch};
 
 use crate::Config;
 use crate::auth::{Authority, RevocationError, Revoked};
 use crate::drain::Drain;
+use crate::journal::Journal;
 use crate::limit::{AddressRate, Crowd};
 use crate::metric::{Gauges, Metrics};
 use crate::node::{Memory, NodeHub};
@@ -22,6 +24,8 @@ use crate::whip::Resources;
 
 /// Node links over WebSockets at a time. More nodes than this want a bus.
 pub(crate) const MAX_LINKS: u32 = 256;
+/// Streams of events at a time. Cost of raising: a socket each; what they tell is kept once.
+const EVENT_STREAMS: usize = 256;
 
 /// The server's state. Clones are the same server.
 #[derive(Clone)]
@@ -42,6 +46,13 @@ pub(crate) struct Inner {
     pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) hub: NodeHub,
     pub(crate) rooms: Rooms,
+    /// What happens, for the world outside.
+    pub(crate) journal: Journal,
+    /// Requests of the server's API by address.
+    pub(crate) api_rate: AddressRate,
+    /// One permit for each stream of events.
+    pub(crate) event_streams: Arc<Semaphore>,
+    pub(crate) began: Instant,
     pub(crate) sessions: Sessions,
     pub(crate) drain: Drain,
     pub(crate) resources: Resources,
@@ -70,6 +81,8 @@ impl App {
     ) -> Self {
         let metrics = Arc::new(Metrics::default());
         let hub = NodeHub::new(config.link, Memory::new(config.state_dir.clone()));
+        let journal = Journal::new(hub.epoch());
+        hub.report_to(journal.clone());
         let ice_servers =
             Arc::new(IceServers { fixed: config.ice_servers.clone(), turn: config.turn.clone() });
         let store = Store::open(config.state_dir.as_deref());
@@ -83,7 +96,7 @@ impl App {
             history: HistoryLimit::default(),
         };
         let rooms =
-            Rooms::new(room_config, hub.clone(), store, authority.clone(), config.max_rooms, metrics.clone());
+            Rooms::new(room_config, hub.clone(), store, authority.clone(), config.max_rooms, metrics.clone(), journal.clone());
         let session_config = SessionConfig {
             outbox: config.outbox,
             window: config.resume_window,
@@ -95,6 +108,7 @@ impl App {
         let connections = Arc::new(Semaphore::new(config.max_connections));
         let resource_places = Arc::new(Semaphore::new(config.max_connections));
         let proxied = Crowd::new(config.http_connections(), config.connections_per_address);
+        let api_rate = AddressRate::new(config.api_rate);
         let join_rate = AddressRate::new(config.joins);
         let inner = Inner {
             config,
@@ -105,6 +119,10 @@ impl App {
             tls,
             hub,
             rooms,
+            journal,
+            api_rate,
+            event_streams: Arc::new(Semaphore::new(EVENT_STREAMS)),
+            began: Instant::now(),
             sessions,
             drain: Drain::default(),
             resources: Resources::default(),

@@ -43,6 +43,8 @@ pub struct Config {
     pub connections_per_address: usize,
     /// New sessions and joins, each counted, by address. Cost of raising: signatures and transports to make for one household.
     pub joins: Rate,
+    /// Requests of the server's API by address. Cost of raising: signatures to check, and work for rooms.
+    pub api_rate: Rate,
     /// Rooms at a time. Cost of raising: about 10 KB each, and their chat.
     pub max_rooms: usize,
     /// Bounds of one participant.
@@ -149,6 +151,7 @@ impl Config {
             proxies: TrustedProxies::default(),
             connections_per_address: 2_500,
             joins: Rate { per_second: 200, burst: 5_000 },
+            api_rate: Rate { per_second: 100, burst: 1_000 },
             max_rooms: 10_000,
             bounds: Bounds::default(),
             insecure_open: false,

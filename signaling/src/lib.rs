@@ -7,6 +7,7 @@
 //! From the outside in: `server` (routes) → `connection` and `whip` (what a client says) → `entrance` and `auth` (who it
 //! is) → `rooms` (one task per room) → `room` (the state machine) → `node` (commands and events).
 
+mod api;
 mod app;
 mod auth;
 mod config;
@@ -15,6 +16,7 @@ mod door;
 mod drain;
 mod entrance;
 mod health;
+mod journal;
 mod limit;
 mod metric;
 mod node;
@@ -32,7 +34,7 @@ mod tls;
 mod turn;
 mod whip;
 
-pub use auth::{KEY_BYTES, KeyError, KeyFileError, Keys, REVOCATION_FILE, RevocationError, Revoker, Secret};
+pub use auth::{ApiClaims, KEY_BYTES, KeyError, KeyFileError, Keys, REVOCATION_FILE, RevocationError, Revoker, SCOPES, Secret};
 pub use config::{Bounds, Config, ConnectionTiming, Drain, Rate};
 pub use door::IceTcpTaker;
 pub use limit::{AddressHeader, Network, NetworkError, TrustedProxies};

@@ -48,7 +48,8 @@ fn is_own(config: &Config, origin: &str, headers: &HeaderMap) -> bool {
     !(config.is_open() && config.listen.ip().is_loopback()) || is_loopback_name(host)
 }
 
-fn is_loopback_name(host: &str) -> bool {
+/// Whether a `Host` is this machine under a name of its own.
+pub(crate) fn is_loopback_name(host: &str) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => host,

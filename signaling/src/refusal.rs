@@ -58,9 +58,14 @@ pub(crate) fn status_of(code: ErrorCode) -> StatusCode {
         ErrorCode::RoomFull | ErrorCode::NoNode | ErrorCode::Overloaded | ErrorCode::Draining => {
             StatusCode::SERVICE_UNAVAILABLE
         }
+        ErrorCode::RpcFailed => StatusCode::BAD_GATEWAY,
+        ErrorCode::RpcTimeout => StatusCode::GATEWAY_TIMEOUT,
+        ErrorCode::TopicMismatch => StatusCode::CONFLICT,
         ErrorCode::NotJoined
         | ErrorCode::UnknownRoom
         | ErrorCode::UnknownTransport
+        | ErrorCode::UnknownTrack
+        | ErrorCode::UnknownTopic
         | ErrorCode::UnknownParticipant => StatusCode::NOT_FOUND,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }

@@ -19,6 +19,7 @@ use tokio::time::timeout;
 use tracing::info;
 
 use crate::Config;
+use crate::api;
 use crate::app::App;
 use crate::auth::{Authority, RevocationError, Revoker};
 use crate::connection::{self, client_socket};
@@ -203,6 +204,7 @@ fn routes(app: App) -> Router {
         .route("/v1/nodes", get(node_socket))
         .merge(whip::routes(&app))
         .merge(timeline::routes())
+        .merge(api::routes(&app))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))

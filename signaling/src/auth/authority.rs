@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use patchbay_protocol::{Claims, ErrorCode, ProtocolError, RoomName};
 
 use super::key_ring::KeyRing;
-use super::{Credential, Revocation, RevocationError, Revocations, Revoked};
+use super::{ApiClaims, Credential, LEEWAY_SECONDS, Revocation, RevocationError, Revocations, Revoked};
 use crate::Config;
 
 /// The keys in use and what was revoked. Clones are the same.
@@ -110,6 +110,43 @@ impl Authority {
         (Some(revocation), kept)
     }
 
+    /// What a token of the server's API allows, if it holds now and was not revoked. `None` on an open server.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub(crate) fn check_api(&self, token: Option<&str>) -> Result<Option<ApiClaims>, ProtocolError> {
+        if self.is_open {
+            return Ok(None);
+        }
+        let token = token.ok_or_else(|| ProtocolError::new(ErrorCode::TokenMissing, "a token is needed"))?;
+        let claims = self.keys.current().verify_api(token)?;
+        if claims.exp > unix_now().saturating_add(self.longest_token.as_secs()) {
+            let message = "the token holds for longer than this server allows";
+            return Err(ProtocolError::new(ErrorCode::TokenInvalid, message));
+        }
+        self.recheck_api(&claims)?;
+        Ok(Some(claims))
+    }
+
+    /// Whether a token of the server's API that held once still does.
+    ///
+    /// # Errors
+    /// `token_revoked`, `token_expired`.
+    pub(crate) fn recheck_api(&self, claims: &ApiClaims) -> Result<(), ProtocolError> {
+        if claims.jti.as_ref().is_some_and(|jti| self.revocations.cover_token(jti)) {
+            return Err(ProtocolError::new(ErrorCode::TokenRevoked, "the token was revoked"));
+        }
+        if claims.exp.saturating_add(LEEWAY_SECONDS) <= unix_now() {
+            return Err(ProtocolError::new(ErrorCode::TokenExpired, "the token's time is over"));
+        }
+        Ok(())
+    }
+
+    /// The longest that a token may hold.
+    pub(crate) fn longest_token(&self) -> Duration {
+        self.longest_token
+    }
+
     /// How many revocations stand.
     #[expect(dead_code, reason = "for the metrics")]
     pub(crate) fn revocations(&self) -> usize {
@@ -120,7 +157,6 @@ impl Authority {
     ///
     /// # Errors
     /// There is no key.
-    #[expect(dead_code, reason = "for the API")]
     pub(crate) fn mint(&self, claims: &Claims) -> Result<String, super::KeyError> {
         self.keys.current().mint(claims, None)
     }

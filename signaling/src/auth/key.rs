@@ -7,9 +7,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
 use patchbay_protocol::{Claims, ErrorCode, ProtocolError};
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
-use super::{LEEWAY_SECONDS, Secret};
+use super::{ApiClaims, LEEWAY_SECONDS, Secret};
 
 /// Bytes of the longest token that is looked at.
 const TOKEN_BYTES: usize = 8 * 1024;
@@ -80,6 +81,15 @@ impl Keys {
 
     /// Signs a token with the key of this id, or with the first.
     pub fn mint(&self, claims: &Claims, kid: Option<&str>) -> Result<String, KeyError> {
+        self.sign(claims, kid)
+    }
+
+    /// Signs a token of the server's API with the key of this id, or with the first.
+    pub fn mint_api(&self, claims: &ApiClaims, kid: Option<&str>) -> Result<String, KeyError> {
+        self.sign(claims, kid)
+    }
+
+    fn sign(&self, claims: &impl Serialize, kid: Option<&str>) -> Result<String, KeyError> {
         let kid = kid.or(self.first.as_deref()).unwrap_or_default();
         let secret = self.by_id.get(kid).ok_or_else(|| KeyError::Unknown(kid.to_owned()))?;
         let header = Header { kid: Some(kid.to_owned()), ..Header::new(Algorithm::HS256) };
@@ -89,6 +99,15 @@ impl Keys {
 
     /// Reads a token whose signature and time hold.
     pub fn verify(&self, token: &str) -> Result<Claims, ProtocolError> {
+        self.read(token)
+    }
+
+    /// The same, of a token of the server's API. One of a participant has no scopes.
+    pub fn verify_api(&self, token: &str) -> Result<ApiClaims, ProtocolError> {
+        self.read(token)
+    }
+
+    fn read<T: DeserializeOwned + Clone>(&self, token: &str) -> Result<T, ProtocolError> {
         let invalid = || {
             ProtocolError::new(
                 ErrorCode::TokenInvalid,
@@ -116,7 +135,7 @@ impl Keys {
         validation.validate_nbf = true;
         validation.validate_aud = false;
         let key = DecodingKey::from_secret(secret.as_str().as_bytes());
-        decode::<Claims>(token, &key, &validation).map(|token| token.claims).map_err(|error| {
+        decode::<T>(token, &key, &validation).map(|token| token.claims).map_err(|error| {
             match error.kind() {
                 ErrorKind::ExpiredSignature => {
                     ProtocolError::new(ErrorCode::TokenExpired, "the token's time is over")

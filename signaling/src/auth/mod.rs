@@ -3,6 +3,7 @@
 //! [`Authority`] is the one place that says whether a token holds. It is made of the keys in use, which may change while
 //! the server runs, and of the list of what was revoked. What a room keeps of a token is its [`Credential`].
 
+mod api_claims;
 mod authority;
 mod credential;
 mod key;
@@ -14,6 +15,8 @@ use std::fmt;
 
 use axum::http::{HeaderMap, header};
 
+pub use api_claims::{ApiClaims, SCOPES};
+pub(crate) use api_claims::Scope;
 pub(crate) use authority::Authority;
 pub(crate) use credential::Credential;
 pub use key::{KEY_BYTES, KeyError, Keys};

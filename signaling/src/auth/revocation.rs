@@ -169,6 +169,11 @@ impl Revocations {
             || has(Revoked::Identity { room: None, identity: identity.to_owned() })
     }
 
+    /// Whether a token was revoked by its name.
+    pub(crate) fn cover_token(&self, jti: &str) -> bool {
+        self.entries().contains_key(&Revoked::Token { jti: jti.to_owned() })
+    }
+
     /// How many entries there are.
     pub(crate) fn len(&self) -> usize {
         self.entries().len()

@@ -73,6 +73,9 @@ pub(crate) struct Metrics {
     pub(crate) chat_lines: Counter,
     resumes: IntCounterVec,
     webhooks: IntCounterVec,
+    api_requests: IntCounterVec,
+    /// Targets of webhooks that are left alone for a while.
+    pub(crate) webhook_breaks: IntGauge,
     messages: IntCounterVec,
     messages_out: IntCounterVec,
     errors: IntCounterVec,
@@ -113,6 +116,17 @@ pub(crate) enum WebhookOutcome {
     Retried,
     /// It was given up, or its queue was full.
     Dropped,
+}
+
+/// Sums over all types and codes, since the start.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Totals {
+    /// Not a total: how many there are.
+    pub(crate) participants: u64,
+    pub(crate) joins: u64,
+    pub(crate) messages_in: u64,
+    pub(crate) messages_out: u64,
+    pub(crate) errors: u64,
 }
 
 /// Numbers that go up and down, read when they are asked for.
@@ -179,6 +193,13 @@ impl Default for Metrics {
             chat_lines: make.counter("patchbay_chat_lines_total", "Chat lines taken in."),
             resumes,
             webhooks,
+            api_requests: make.counters(
+                "patchbay_api_requests_total",
+                "Requests of the server's API by outcome.",
+                "outcome",
+            ),
+            webhook_breaks: make
+                .gauge("patchbay_webhook_breaks", "Targets of webhooks left alone for a while."),
             messages: make.counters("patchbay_messages_total", "Client messages by type.", "type"),
             messages_out: make.counters(
                 "patchbay_messages_out_total",
@@ -235,9 +256,34 @@ impl Metrics {
     }
 
     /// One call of a webhook.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the other end of webhooks"))]
     pub(crate) fn webhook(&self, outcome: WebhookOutcome) {
         self.webhooks.with_label_values(&[outcome.name()]).inc();
+    }
+
+    /// One answer of the server's API.
+    pub(crate) fn api_request(&self, status: u16) {
+        let class = match status {
+            100..=399 => "ok",
+            400..=499 => "refused",
+            _ => "failed",
+        };
+        self.api_requests.with_label_values(&[class]).inc();
+    }
+
+    /// What the server's API tells as totals.
+    pub(crate) fn totals(&self) -> Totals {
+        let sum = |counters: &IntCounterVec| {
+            let families = counters.collect();
+            let all = families.iter().flat_map(|family| family.get_metric());
+            all.map(|metric| metric.get_counter().get_value() as u64).sum()
+        };
+        Totals {
+            participants: u64::try_from(self.participants.get()).unwrap_or_default(),
+            joins: self.joins.0.get(),
+            messages_in: sum(&self.messages),
+            messages_out: sum(&self.messages_out),
+            errors: sum(&self.errors),
+        }
     }
 
     /// Everything, as text.
@@ -337,6 +383,7 @@ mod tests {
         metrics.error(ErrorCode::TokenExpired);
         metrics.resumed(ResumeOutcome::Gone);
         metrics.webhook(WebhookOutcome::Dropped);
+        metrics.api_request(200);
         metrics.replied("join", Duration::from_millis(3));
         let node = NodeGauges {
             node: NodeName::new("a\"b\nc"),
@@ -344,6 +391,7 @@ mod tests {
             draining: false,
             rooms: 2,
             pending_commands: 0,
+            reported_at_ms: 0,
             counters: vec![("udp bytes\n".into(), 7), ("paths".into(), 1), ("udp_sent_total".into(), 3)],
         };
         let gauges =

@@ -29,6 +29,8 @@ pub(crate) struct NodeGauges {
     pub(crate) draining: bool,
     pub(crate) rooms: u64,
     pub(crate) pending_commands: u64,
+    /// When that came, Unix time in milliseconds; 0 before the first.
+    pub(crate) reported_at_ms: u64,
     /// The node's last report.
     pub(crate) counters: Vec<(String, u64)>,
 }

@@ -9,6 +9,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::{info, warn};
 
 use super::NodeHub;
+use crate::journal::EventKind;
 use super::table::{Generation, Outcome, deliver};
 
 /// How often commands without an answer are looked at.
@@ -31,6 +32,7 @@ pub(super) async fn run(
     }
     deliver(lost).await;
     info!(%node, epoch = epoch.0, "node attached");
+    hub.tell(EventKind::NodeAttached, &node);
     tokio::select! {
         () = read(&hub, &node, generation, &mut events) => {}
         () = write(&hub, &node, generation, &commands) => {}
@@ -45,11 +47,15 @@ pub(super) async fn run(
     announce(&hub);
     warn!(%node, grace_ms = hub.shared.timing.grace.as_millis() as u64, "the node's link is down");
     sleep(hub.shared.timing.grace).await;
-    let lost = {
+    let (is_lost, lost) = {
         let mut table = hub.table();
-        if table.is_still_away(&node, generation) { table.lose(&node) } else { Vec::new() }
+        let is_lost = table.is_still_away(&node, generation);
+        (is_lost, if is_lost { table.lose(&node) } else { Vec::new() })
     };
     hub.remember_nodes();
+    if is_lost {
+        hub.tell(EventKind::NodeLost, &node);
+    }
     if !lost.is_empty() {
         warn!(%node, "the node is lost; its rooms fail over");
     }

@@ -26,6 +26,7 @@ pub(crate) use memory::Memory;
 pub(crate) use socket::node_socket;
 use table::{Destination, Table};
 
+use crate::journal::{EventKind, Journal};
 use crate::metric::NodeGauges;
 use crate::room::Ticket;
 use crate::rooms::{Mailbox, Orphan, WeakRooms};
@@ -67,6 +68,8 @@ struct Shared {
     expected: watch::Sender<BTreeSet<NodeName>>,
     /// Where rooms of an earlier life are taken in.
     rooms: OnceLock<WeakRooms>,
+    /// Where the world outside is told of nodes.
+    journal: OnceLock<Journal>,
     /// How many nodes are attached, for `/readyz` and for whoever waits.
     attached: watch::Sender<usize>,
 }
@@ -84,6 +87,7 @@ impl NodeHub {
             expected: watch::Sender::new(memory.nodes()),
             memory,
             rooms: OnceLock::new(),
+            journal: OnceLock::new(),
             attached: watch::Sender::new(0),
             timelines,
         };
@@ -93,6 +97,17 @@ impl NodeHub {
     /// Has rooms of an earlier life, which nodes still hold, taken in there.
     pub(crate) fn restore_into(&self, rooms: WeakRooms) {
         let _ = self.shared.rooms.set(rooms);
+    }
+
+    /// Has nodes that come and go told there.
+    pub(crate) fn report_to(&self, journal: Journal) {
+        let _ = self.shared.journal.set(journal);
+    }
+
+    fn tell(&self, kind: EventKind, node: &NodeName) {
+        if let Some(journal) = self.shared.journal.get() {
+            journal.node(kind, node);
+        }
     }
 
     /// This life of the server: the epoch of every command.

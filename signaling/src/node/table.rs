@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use patchbay_protocol::node::{Command, CommandResult, NodeCommand, NodeEvent, NodeState, RoomState};
 use patchbay_protocol::{CommandId, Epoch, ErrorCode, NodeName, RoomId, TransportId, TransportState};
@@ -72,6 +72,7 @@ struct Node {
     /// Commands that the link has not written yet.
     unwritten: VecDeque<CommandId>,
     counters: Vec<(String, u64)>,
+    reported_at_ms: u64,
     /// A `sync` is under way. What it told so far.
     syncing: Option<NodeState>,
     /// It went unanswered, or could not be answered, and is to be asked again.
@@ -122,6 +123,7 @@ impl Table {
             pending: BTreeMap::new(),
             unwritten: VecDeque::new(),
             counters: Vec::new(),
+            reported_at_ms: 0,
             syncing: None,
             is_sync_due: false,
             early: Vec::new(),
@@ -319,6 +321,7 @@ impl Table {
             NodeEvent::Report { .. } => {
                 if let NodeEvent::Report { counters } = event {
                     node.counters = counters;
+                    node.reported_at_ms = unix_ms();
                 }
                 return Outcome::default();
             }
@@ -473,6 +476,7 @@ impl Table {
             draining: node.draining,
             rooms: node.rooms.len() as u64,
             pending_commands: node.pending.len() as u64,
+            reported_at_ms: node.reported_at_ms,
             counters: node.counters.clone(),
         };
         self.nodes.iter().map(gauges).collect()
@@ -484,6 +488,10 @@ pub(super) async fn deliver(deliveries: Vec<Delivery>) {
     for (mailbox, mail) in deliveries {
         let _ = mailbox.send(mail).await;
     }
+}
+
+fn unix_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
 /// Adds a part to what other parts told. A room's texts may come in several.

@@ -7,9 +7,10 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use patchbay_protocol::{ChatLine, ErrorCode, ProtocolError, Reply, RequestId, ServerEvent, limit};
+use patchbay_protocol::{ChatLine, ErrorCode, ParticipantNumber, ProtocolError, Reply, RequestId, ServerEvent, limit};
 use serde::{Deserialize, Serialize};
 
+use super::rpc::Caller;
 use super::{MemberId, Moment, Output, Room, Ticket};
 use crate::store::{HistoryLimit, Kept, StoreError, StoreWrite, Written};
 
@@ -41,7 +42,15 @@ pub(super) struct History {
 struct WaitingLine {
     ticket: Ticket,
     line: ChatLine,
-    askers: Vec<(MemberId, RequestId)>,
+    askers: Vec<Caller>,
+}
+
+/// Who says a line. Number 0 is the server.
+#[derive(Debug)]
+pub(super) struct Writer {
+    pub(super) number: ParticipantNumber,
+    pub(super) identity: String,
+    pub(super) name: String,
 }
 
 impl Chat {
@@ -49,11 +58,12 @@ impl Chat {
     pub(super) fn forget(&mut self, member: MemberId) -> Vec<RequestId> {
         let mut asked = Vec::new();
         for waiting in &mut self.waiting {
-            waiting.askers.retain(|(asker, id)| {
-                if *asker == member {
-                    asked.push(*id);
+            waiting.askers.retain(|asker| match *asker {
+                Caller::Member(asker, id) if asker == member => {
+                    asked.push(id);
+                    false
                 }
-                *asker != member
+                _ => true,
             });
         }
         asked
@@ -121,43 +131,62 @@ impl Room {
         message_id: Option<String>,
     ) {
         let Some(entry) = self.members.get(&member) else { return };
+        let writer = Writer {
+            number: entry.number,
+            identity: entry.identity.clone(),
+            name: entry.name.clone(),
+        };
+        self.say(now, Caller::Member(member, id), writer, text, message_id);
+    }
+
+    /// Takes a line in, of a member or of the server.
+    pub(super) fn say(
+        &mut self,
+        now: Moment,
+        caller: Caller,
+        writer: Writer,
+        text: String,
+        message_id: Option<String>,
+    ) {
+        let invalid = |message: &str| Err(ProtocolError::new(ErrorCode::InvalidArgument, message));
         if text.is_empty() || text.len() > limit::CHAT_BYTES {
-            let message = "a chat line is 1 to 4096 bytes of text";
-            return self.refuse(member, id, ErrorCode::InvalidArgument, message);
+            return self.answer(caller, invalid("a chat line is 1 to 4096 bytes of text"));
         }
         if let Some(message_id) = &message_id {
             if !limit::is_plain_text(message_id, limit::MESSAGE_ID_BYTES) {
                 let message = "a message_id is 1 to 64 bytes of text without control characters";
-                return self.refuse(member, id, ErrorCode::InvalidArgument, message);
+                return self.answer(caller, invalid(message));
             }
-            if let Some(line) = self.chat.history.find(&entry.identity, message_id) {
+            if let Some(line) = self.chat.history.find(&writer.identity, message_id) {
                 let line = line.clone();
-                return self.reply(member, id, Ok(Reply::Chatted { line }));
+                return self.answer(caller, Ok(Reply::Chatted { line }));
             }
             let mut waiting = self.chat.waiting.iter_mut();
-            if let Some(first) = waiting.find(|first| is_same(&first.line, &entry.identity, message_id)) {
+            if let Some(first) = waiting.find(|first| is_same(&first.line, &writer.identity, message_id)) {
                 if first.askers.len() < ASKERS {
-                    return first.askers.push((member, id));
+                    return first.askers.push(caller);
                 }
-                return self.reply(member, id, Err(busy()));
+                return self.answer(caller, Err(busy()));
             }
         }
         let line = ChatLine {
             number: self.chat.history.last_number + 1,
-            participant: entry.number,
-            identity: entry.identity.clone(),
-            name: entry.name.clone(),
+            participant: writer.number,
+            identity: writer.identity,
+            name: writer.name,
             text,
             sent_at_ms: now.unix_ms,
             message_id,
         };
         if self.chat.waiting.len() >= WAITING {
-            return self.reply(member, id, Err(busy()));
+            return self.answer(caller, Err(busy()));
         }
-        if self.set_typing(now, member, false) {
+        if let Caller::Member(member, _) = caller
+            && self.set_typing(now, member, false)
+        {
             self.tell_presence(now, member);
         }
-        let askers = vec![(member, id)];
+        let askers = vec![caller];
         if !self.config.is_kept {
             return self.tell_line(line, askers);
         }
@@ -168,8 +197,8 @@ impl Room {
 
     /// The store has written something, or could not.
     pub(super) fn handle_stored(&mut self, ticket: Ticket, result: Written) {
-        if let Some((member, id)) = self.ban_writes.remove(&ticket) {
-            return self.reply(member, id, result.map(|_| Reply::Done {}).map_err(store_error));
+        if let Some(caller) = self.ban_writes.remove(&ticket) {
+            return self.answer(caller, result.map(|_| Reply::Done {}).map_err(store_error));
         }
         let Some(index) = self.chat.waiting.iter().position(|waiting| waiting.ticket == ticket) else {
             return;
@@ -178,17 +207,17 @@ impl Room {
         match result {
             Ok(number) => self.tell_line(ChatLine { number, ..line }, askers),
             Err(error) => {
-                for (member, id) in askers {
-                    self.reply(member, id, Err(store_error(error)));
+                for caller in askers {
+                    self.answer(caller, Err(store_error(error)));
                 }
             }
         }
     }
 
-    fn tell_line(&mut self, line: ChatLine, askers: Vec<(MemberId, RequestId)>) {
+    fn tell_line(&mut self, line: ChatLine, askers: Vec<Caller>) {
         self.chat.history.push(line.clone(), self.config.history);
-        for (member, id) in askers {
-            self.reply(member, id, Ok(Reply::Chatted { line: line.clone() }));
+        for caller in askers {
+            self.answer(caller, Ok(Reply::Chatted { line: line.clone() }));
         }
         self.broadcast(None, ServerEvent::Chat { line });
     }
@@ -200,13 +229,18 @@ impl Room {
         before: Option<u64>,
         count: Option<u32>,
     ) {
+        let result = self.history(before, count);
+        self.reply(member, id, result);
+    }
+
+    pub(super) fn history(&self, before: Option<u64>, count: Option<u32>) -> Result<Reply, ProtocolError> {
         let count = count.map_or(limit::CHAT_LINES, |count| usize::try_from(count).unwrap_or(usize::MAX));
         if count == 0 || count > limit::CHAT_LINES {
             let message = "1 to 50 lines can be asked for at a time";
-            return self.refuse(member, id, ErrorCode::InvalidArgument, message);
+            return Err(ProtocolError::new(ErrorCode::InvalidArgument, message));
         }
         let (lines, more) = self.chat.history.before(before.unwrap_or(u64::MAX), count);
-        self.reply(member, id, Ok(Reply::History { lines, more }));
+        Ok(Reply::History { lines, more })
     }
 }
 

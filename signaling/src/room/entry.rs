@@ -14,6 +14,7 @@ use tracing::info;
 
 use super::admission::Admission;
 use super::member::{Member, Stage};
+use super::rpc::Caller;
 use super::topic::SignaledTopics;
 use super::{MemberId, Moment, Output, Pending, Room, check};
 use crate::auth::Credential;
@@ -95,6 +96,7 @@ impl Room {
             on_node: false,
             ice_servers: self.config.ice_servers.issue(&join.session, now.unix_ms),
             ice_refresh: None,
+            joined_at_ms: now.unix_ms,
             session: join.session,
             secret: join.secret,
             tracks: Vec::new(),
@@ -213,6 +215,7 @@ impl Room {
         }
         if entry.is_in_roster() {
             self.expect_return(&entry.identity, reason);
+            self.note_left(&entry, reason);
             self.broadcast(None, ServerEvent::ParticipantLeft { participant: entry.number, reason });
         }
     }
@@ -255,11 +258,12 @@ impl Room {
             }
             _ => true,
         });
-        self.ban_writes.retain(|_, (of, id)| {
-            if *of == member {
-                waiting.push(*id);
+        self.ban_writes.retain(|_, caller| match *caller {
+            Caller::Member(of, id) if of == member => {
+                waiting.push(id);
+                false
             }
-            *of != member
+            _ => true,
         });
         waiting.extend(self.chat.forget(member));
         waiting.extend(self.end_calls_of(member));

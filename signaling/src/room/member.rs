@@ -65,6 +65,8 @@ pub(super) struct Member {
     pub(super) transport: TransportId,
     /// The node has been told of the transport and not of its end.
     pub(super) on_node: bool,
+    /// When it came, Unix time in milliseconds.
+    pub(super) joined_at_ms: u64,
     pub(super) session: SessionId,
     /// It came over HTTP: nobody takes it up again, and it lasts as long as its transport.
     pub(super) is_resource: bool,
@@ -108,6 +110,11 @@ impl Member {
 
     pub(super) fn is_in_roster(&self) -> bool {
         self.has_joined() && !self.grants.hidden
+    }
+
+    /// Whether it stays when its transport fails: topics and calls go over signaling, and nothing else was on it.
+    pub(super) fn lives_without_media(&self) -> bool {
+        self.has_joined() && !self.is_resource && self.tracks.is_empty() && self.slots.is_empty()
     }
 
     /// The entry others see.

@@ -19,6 +19,8 @@ mod persist;
 mod presence;
 mod request;
 mod rpc;
+mod server;
+mod server_data;
 mod setting;
 #[cfg(test)]
 mod tests;
@@ -31,7 +33,7 @@ use std::time::{Duration, Instant};
 
 use patchbay_protocol::node::{CommandResult, NodeCommand, NodeEvent, TransportSnapshot};
 use patchbay_protocol::{
-    Claims, ClientRequest, CloseCode, ErrorCode, Grants, LeaveReason, ParticipantNumber, ProtocolError, Reply,
+    Claims, ClientRequest, CloseCode, ErrorCode, LeaveReason, ParticipantNumber, ProtocolError, Reply,
     RequestId, RoomId, RoomInfo, RoomName, ServerEvent, TransportId,
 };
 
@@ -43,7 +45,13 @@ pub(crate) use member::MemberId;
 use negotiation::Negotiation;
 use node::client_error;
 use rpc::Calls;
+use rpc::Caller;
 pub(crate) use rpc::ServerCall;
+pub(crate) use server::{
+    Notice, ParticipantChanges, ParticipantView, RoomView, ServerReply, ServerRequest, WhichTrack,
+};
+pub(crate) use server_data::ServerData;
+use server_data::ServerTopics;
 
 use crate::store::{HistoryLimit, Kept, StoreWrite, Written};
 use crate::auth::Revocation;
@@ -101,12 +109,8 @@ pub(crate) enum Input {
     Restored(Kept),
     /// The result of a write.
     Stored { ticket: Ticket, result: Written },
-    /// What a member may do changed from outside the room: a refreshed token, or the server's API.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the other end of refreshed tokens and of the API"))]
-    Grants { member: MemberId, grants: Grants },
-    /// The server's API calls a method of a participant. Ends with one [`Output::CallDone`].
-    #[cfg_attr(not(test), expect(dead_code, reason = "the other end of the API"))]
-    Call { call: ServerCall, to: ParticipantNumber, method: String, payload: String, timeout_ms: Option<u32> },
+    /// The server's API asks for something. Ends with one [`Output::Answer`].
+    Server { call: ServerCall, request: Box<ServerRequest> },
     /// The node reports something about a transport of this room, or about the room.
     Node(NodeEvent),
     /// The node no longer holds a transport.
@@ -132,8 +136,8 @@ pub(crate) enum Output {
     Command { ticket: Option<Ticket>, command: NodeCommand },
     /// Something to be kept on disk. Ends with one [`Input::Stored`].
     Store { ticket: Ticket, write: StoreWrite },
-    /// What came of a call of the server's API.
-    CallDone { call: ServerCall, result: Result<String, ProtocolError> },
+    /// What came of a request of the server's API.
+    Answer { call: ServerCall, result: Result<ServerReply, ProtocolError> },
     /// The room is over: the driver ends it unless somebody is already waiting to join.
     Over,
 }
@@ -147,6 +151,12 @@ enum Pending {
     Plain { member: MemberId, id: RequestId },
     /// A member's way to topics over signaling.
     Attach(MemberId),
+    /// The server's own way to topics.
+    ServerAttach(TransportId),
+    /// A topic on it.
+    ServerOpen(TransportId, u16),
+    /// A message of the server's API.
+    ServerSend(ServerCall),
     /// A `topic_open` request.
     OpenTopic { member: MemberId, id: RequestId, channel: u16 },
 }
@@ -182,11 +192,15 @@ pub(crate) struct Room {
     /// Identities that may not join.
     bans: BTreeSet<String>,
     /// `ban` and `unban` requests that wait for the store.
-    ban_writes: BTreeMap<Ticket, (MemberId, RequestId)>,
+    ban_writes: BTreeMap<Ticket, Caller>,
     /// Identities that were in and fell out through no will of theirs: they need not ask again. Oldest first.
     returning: VecDeque<String>,
     chat: Chat,
     calls: Calls,
+    server_topics: ServerTopics,
+    /// How long it is kept while nobody is in it, if the server's API has said so.
+    empty_timeout: Option<Duration>,
+    notices: VecDeque<Notice>,
     pending: BTreeMap<Ticket, Pending>,
     outputs: VecDeque<Output>,
     speakers: Vec<ParticipantNumber>,
@@ -213,6 +227,9 @@ impl Room {
             returning: VecDeque::new(),
             chat: Chat::default(),
             calls: Calls::default(),
+            server_topics: ServerTopics::default(),
+            empty_timeout: None,
+            notices: VecDeque::new(),
             pending: BTreeMap::new(),
             outputs: VecDeque::new(),
             speakers: Vec::new(),
@@ -235,10 +252,7 @@ impl Room {
             Input::Done { ticket, result } => self.handle_result(ticket, result),
             Input::Restored(kept) => self.restore(kept),
             Input::Stored { ticket, result } => self.handle_stored(ticket, result),
-            Input::Grants { member, grants } => self.change_grants(member, grants),
-            Input::Call { call, to, method, payload, timeout_ms } => {
-                self.call_from_server(now, call, to, method, payload, timeout_ms);
-            }
+            Input::Server { call, request } => self.handle_server(now, call, *request),
             Input::Node(event) => self.handle_node_event(event),
             Input::TransportGone(transport) => self.handle_transport_gone(transport),
             Input::Synced(transports) => self.handle_synced(&transports),
@@ -281,7 +295,12 @@ impl Room {
 
     /// When the room ends, if nobody comes.
     fn end(&self) -> Option<Instant> {
-        self.empty_since.map(|since| since + self.config.linger)
+        self.empty_since.map(|since| since + self.linger())
+    }
+
+    /// How long it is kept while nobody is in it.
+    fn linger(&self) -> Duration {
+        self.empty_timeout.unwrap_or(self.config.linger)
     }
 
     /// The next thing to be done outside.
@@ -292,6 +311,11 @@ impl Room {
     /// What the room is called.
     pub(crate) fn name(&self) -> &RoomName {
         &self.name
+    }
+
+    /// What it says of itself.
+    pub(crate) fn info(&self) -> &RoomInfo {
+        &self.info
     }
 
     /// What nodes know it by.
@@ -355,6 +379,7 @@ impl Room {
 
     /// To everybody who has joined, but for `except`.
     fn broadcast(&mut self, except: Option<MemberId>, event: ServerEvent) {
+        self.note(&event);
         let to: Vec<MemberId> = self
             .members
             .iter()

@@ -8,6 +8,7 @@ use patchbay_protocol::{
 use tracing::info;
 
 use super::negotiation::is_picture;
+use super::rpc::Caller;
 use super::{MemberId, Moment, Output, Room, check, setting};
 use crate::store::StoreWrite;
 
@@ -24,16 +25,26 @@ impl Room {
         id: RequestId,
         action: Moderation,
     ) {
-        let Some(entry) = self.members.get(&member) else { return };
-        let by = entry.number;
-        info!(%by, identity = entry.identity, ?action, "moderation");
+        self.moderate(now, Some(member), Caller::Member(member, id), action);
+    }
+
+    /// Acts on others, for a moderator or for the server's API.
+    pub(super) fn moderate(
+        &mut self,
+        now: Moment,
+        moderator: Option<MemberId>,
+        caller: Caller,
+        action: Moderation,
+    ) {
+        let identity = moderator.and_then(|member| self.members.get(&member)).map(|it| it.identity.as_str());
+        info!(identity, ?action, "moderation");
         let result = match action {
-            Moderation::Mute { track } => self.mute_for(member, track),
-            Moderation::StopVideo { participant } => self.stop_video(member, participant),
-            Moderation::Remove { participant } => self.remove_for(member, participant),
+            Moderation::Mute { track } => self.mute_for(moderator, track),
+            Moderation::StopVideo { participant } => self.stop_video(moderator, participant),
+            Moderation::Remove { participant } => self.remove_for(moderator, participant),
             // These are done when they are on the disk.
-            Moderation::Ban { participant } => return self.ban(member, id, participant),
-            Moderation::Unban { identity } => return self.unban(member, id, identity),
+            Moderation::Ban { participant } => return self.ban(moderator, caller, participant),
+            Moderation::Unban { identity } => return self.unban(caller, identity),
             Moderation::Admit { participant } => match self.waiting_member(participant) {
                 Some(waiting) => self.admit(waiting),
                 None => Err(unknown()),
@@ -45,24 +56,24 @@ impl Room {
                 }
                 None => Err(unknown()),
             },
-            Moderation::Promote { participant, grants } => self.promote(member, participant, grants),
+            Moderation::Promote { participant, grants } => self.promote(moderator, participant, grants),
             Moderation::LowerHand { participant } => self.lower_hand(participant),
             Moderation::UpdateRoom { changes } => self.change_info(changes),
             Moderation::CloseRoom {} => {
-                self.reply(member, id, Ok(Reply::Done {}));
+                self.answer(caller, Ok(Reply::Done {}));
                 return self.close(now);
             }
         };
-        self.reply(member, id, result.map(|()| Reply::Done {}));
+        self.answer(caller, result.map(|()| Reply::Done {}));
     }
 
     /// The number others know a moderator by.
-    fn shown_number(&self, member: MemberId) -> Option<ParticipantNumber> {
-        self.members.get(&member).filter(|entry| entry.is_in_roster()).map(|entry| entry.number)
+    fn shown_number(&self, member: Option<MemberId>) -> Option<ParticipantNumber> {
+        self.members.get(&member?).filter(|entry| entry.is_in_roster()).map(|entry| entry.number)
     }
 
     /// Mutes somebody's track. Its owner is told, too, and may unmute it.
-    fn mute_for(&mut self, moderator: MemberId, track: TrackId) -> Outcome {
+    fn mute_for(&mut self, moderator: Option<MemberId>, track: TrackId) -> Outcome {
         let owner = self
             .members
             .iter()
@@ -81,7 +92,7 @@ impl Room {
     }
 
     /// Mutes camera and screen, now and until somebody promotes the participant.
-    fn stop_video(&mut self, moderator: MemberId, participant: ParticipantNumber) -> Outcome {
+    fn stop_video(&mut self, moderator: Option<MemberId>, participant: ParticipantNumber) -> Outcome {
         let Some((member, _)) = self.visible(participant) else { return Err(unknown()) };
         let by = self.shown_number(moderator);
         let Some(entry) = self.members.get_mut(&member) else { return Ok(()) };
@@ -94,9 +105,9 @@ impl Room {
         Ok(())
     }
 
-    fn remove_for(&mut self, moderator: MemberId, participant: ParticipantNumber) -> Outcome {
-        let Some((member, _)) = self.visible(participant) else { return Err(unknown()) };
-        if member == moderator {
+    fn remove_for(&mut self, moderator: Option<MemberId>, participant: ParticipantNumber) -> Outcome {
+        let Some(member) = self.target(moderator, participant) else { return Err(unknown()) };
+        if Some(member) == moderator {
             return Err(ProtocolError::new(
                 ErrorCode::InvalidArgument,
                 "nobody removes itself; leave instead",
@@ -106,15 +117,25 @@ impl Room {
         Ok(())
     }
 
-    fn ban(&mut self, moderator: MemberId, id: RequestId, participant: ParticipantNumber) {
-        let visible = self.visible(participant).map(|(member, _)| member);
+    /// Who is meant. The server's API also means those that others don't see.
+    fn target(&self, moderator: Option<MemberId>, participant: ParticipantNumber) -> Option<MemberId> {
+        let hidden = || {
+            let mut all = self.members.iter().filter(|_| moderator.is_none());
+            all.find(|(_, entry)| entry.number == participant).map(|(member, _)| *member)
+        };
+        self.visible(participant).map(|(member, _)| member).or_else(hidden)
+    }
+
+    fn ban(&mut self, moderator: Option<MemberId>, caller: Caller, participant: ParticipantNumber) {
         let waiting = self.waiting_member(participant);
-        let Some(member) = visible.or(waiting).filter(|member| *member != moderator) else {
-            return self.reply(moderator, id, Err(unknown()));
+        let target = waiting.or_else(|| self.target(moderator, participant));
+        let Some(member) = target.filter(|member| Some(*member) != moderator) else {
+            return self.answer(caller, Err(unknown()));
         };
         let Some(identity) = self.members.get(&member).map(|entry| entry.identity.clone()) else { return };
         if !self.bans.contains(&identity) && self.bans.len() >= BANS {
-            return self.refuse(moderator, id, ErrorCode::TooMany, "a room bans at most 1,000 identities");
+            let message = "a room bans at most 1,000 identities";
+            return self.answer(caller, Err(ProtocolError::new(ErrorCode::TooMany, message)));
         }
         self.bans.insert(identity.clone());
         if waiting.is_some() {
@@ -126,36 +147,37 @@ impl Room {
         let same: Vec<MemberId> = self
             .members
             .iter()
-            .filter(|(other, entry)| **other != moderator && entry.identity == identity && entry.is_waiting())
+            .filter(|(other, entry)| Some(**other) != moderator && entry.identity == identity && entry.is_waiting())
             .map(|(other, _)| *other)
             .collect();
         for other in same {
             self.turn_away(other, ErrorCode::Banned, "this identity was banned from the room");
         }
-        self.keep_ban(moderator, id, StoreWrite::Ban(identity));
+        self.keep_ban(caller, StoreWrite::Ban(identity));
     }
 
-    fn unban(&mut self, moderator: MemberId, id: RequestId, identity: String) {
+    fn unban(&mut self, caller: Caller, identity: String) {
         if let Err(error) = check::check_identity(&identity) {
-            return self.reply(moderator, id, Err(error));
+            return self.answer(caller, Err(error));
         }
         self.bans.remove(&identity);
-        self.keep_ban(moderator, id, StoreWrite::Unban(identity));
+        self.keep_ban(caller, StoreWrite::Unban(identity));
     }
 
     /// Bans hold at once, and are answered when they will outlive the room.
-    fn keep_ban(&mut self, moderator: MemberId, id: RequestId, write: StoreWrite) {
+    fn keep_ban(&mut self, caller: Caller, write: StoreWrite) {
         if !self.config.is_kept {
-            return self.reply(moderator, id, Ok(Reply::Done {}));
+            return self.answer(caller, Ok(Reply::Done {}));
         }
         let ticket = self.mint_ticket();
-        self.ban_writes.insert(ticket, (moderator, id));
+        self.ban_writes.insert(ticket, caller);
         self.outputs.push_back(Output::Store { ticket, write });
     }
 
-    fn promote(&mut self, moderator: MemberId, participant: ParticipantNumber, grants: Grants) -> Outcome {
+    fn promote(&mut self, moderator: Option<MemberId>, participant: ParticipantNumber, grants: Grants) -> Outcome {
         let Some((member, entry)) = self.visible(participant) else { return Err(unknown()) };
-        let may_record = self.members.get(&moderator).is_some_and(|entry| entry.grants.record);
+        let by = moderator.and_then(|member| self.members.get(&member));
+        let may_record = moderator.is_none() || by.is_some_and(|entry| entry.grants.record);
         if grants.hidden {
             let message = "who is in the roster can't be hidden";
             return Err(ProtocolError::new(ErrorCode::InvalidArgument, message));
@@ -239,6 +261,10 @@ impl Room {
             self.turn_away(member, ErrorCode::Denied, "the room was closed");
         }
         self.remove_all(LeaveReason::RoomClosed);
+        if let Some(transport) = self.forget_server_topics() {
+            self.command(NodeCommand::CloseTransport { transport });
+        }
+        self.empty_timeout = None;
         self.returning.clear();
         self.info = setting::initial(now, &self.config);
         self.outputs.push_back(Output::Over);

@@ -3,6 +3,7 @@
 use patchbay_protocol::node::{CommandResult, NodeEvent};
 use patchbay_protocol::{
     ErrorCode, LeaveReason, ParticipantNumber, ProtocolError, Reply, ServerEvent, TransportId,
+    TransportState,
 };
 
 use super::{MemberId, Pending, Room, Ticket};
@@ -24,6 +25,9 @@ impl Room {
             Some(Pending::OpenTopic { member, id, channel }) => {
                 self.finish_topic_open(member, id, channel, result);
             }
+            Some(Pending::ServerAttach(way)) => self.finish_server_attach(way, &result),
+            Some(Pending::ServerOpen(way, channel)) => self.finish_server_open(way, channel, &result),
+            Some(Pending::ServerSend(call)) => self.finish_server_send(call, result),
             None => {}
         }
     }
@@ -32,12 +36,15 @@ impl Room {
         match event {
             NodeEvent::Transport { transport, state } => {
                 let Some(member) = self.member_of(transport) else { return };
-                let failed = matches!(state, patchbay_protocol::TransportState::Failed { .. });
-                if failed && let Some(member) = self.members.get_mut(&member) {
-                    member.on_node = false;
+                let failed = matches!(state, TransportState::Failed { .. });
+                let mut is_lost = failed;
+                if failed && let Some(entry) = self.members.get_mut(&member) {
+                    // An offer that is on its way makes another transport.
+                    entry.on_node = entry.negotiation.is_some();
+                    is_lost = !entry.lives_without_media();
                 }
                 self.event_to(member, ServerEvent::Transport { state });
-                if failed {
+                if is_lost {
                     self.remove(member, LeaveReason::TransportLost);
                 }
             }
@@ -65,6 +72,7 @@ impl Room {
                 self.handle_topic_data(transport, channel, messages);
             }
             NodeEvent::TopicClosed { transport, channel, reason } => {
+                self.close_server_topic(transport, channel);
                 self.handle_topic_closed(transport, channel, reason);
             }
             NodeEvent::Hello { .. }
@@ -80,6 +88,7 @@ impl Room {
         let lost: Vec<MemberId> =
             self.members.iter().filter(|(_, member)| member.on_node).map(|(id, _)| *id).collect();
         self.close_all_topics("the media node is lost");
+        self.forget_server_topics();
         for member in &lost {
             if let Some(member) = self.members.get_mut(member) {
                 member.on_node = false;
@@ -92,12 +101,22 @@ impl Room {
 
     /// The node does not hold a transport any longer, or a way to topics over signaling.
     pub(super) fn handle_transport_gone(&mut self, transport: TransportId) {
+        if self.lose_server_topics(transport) {
+            return;
+        }
         let Some(member) = self.member_of(transport) else { return };
         let Some(entry) = self.members.get_mut(&member) else { return };
         if entry.topics.transport == transport {
             return self.close_topics_of(member, "the media node does not hold it any longer");
         }
-        entry.on_node = false;
+        let was_on_node = std::mem::take(&mut entry.on_node);
+        if entry.lives_without_media() {
+            let reason = "the media node does not hold it any longer".to_owned();
+            if was_on_node {
+                self.event_to(member, ServerEvent::Transport { state: TransportState::Failed { reason } });
+            }
+            return;
+        }
         self.remove(member, LeaveReason::NodeLost);
     }
 }

@@ -9,7 +9,7 @@
 //! when its resume window ends before. The window begins with the rebuilding.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use patchbay_protocol::node::{NodeCommand, Slot, TransportSnapshot};
 use patchbay_protocol::{
@@ -41,6 +41,8 @@ struct RoomRecord {
     name: RoomName,
     info: RoomInfo,
     returning: VecDeque<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    empty_timeout_ms: Option<u64>,
 }
 
 /// Numbers that were given: none is given twice, also when whoever had it is gone.
@@ -55,6 +57,8 @@ struct NumbersRecord {
 struct MemberRecord {
     version: u32,
     number: ParticipantNumber,
+    #[serde(default)]
+    joined_at_ms: u64,
     session: SessionId,
     identity: String,
     name: String,
@@ -90,29 +94,28 @@ pub(super) struct Resumption {
 impl Room {
     /// All records, by key.
     pub(crate) fn records(&self) -> Vec<(String, String)> {
-        let room = RoomRecord {
-            version: VERSION,
-            name: self.name.clone(),
-            info: self.info.clone(),
-            returning: self.returning.clone(),
-        };
-        let mut records = vec![(ROOM_KEY.to_owned(), json(&room)), self.numbers_record()];
+        let mut records = vec![self.room_record(), self.numbers_record()];
         records.extend(self.members.values().filter(|entry| !entry.is_waiting()).map(member_record));
         records
     }
 
     /// The records without which a member would not be rebuilt: all but those of others.
     pub(crate) fn records_of(&self, number: ParticipantNumber) -> Vec<(String, String)> {
-        let room = RoomRecord {
+        let mut records = vec![self.room_record(), self.numbers_record()];
+        let is_meant = |entry: &&Member| entry.number == number && !entry.is_waiting();
+        records.extend(self.members.values().rev().find(is_meant).map(member_record));
+        records
+    }
+
+    fn room_record(&self) -> (String, String) {
+        let record = RoomRecord {
             version: VERSION,
             name: self.name.clone(),
             info: self.info.clone(),
             returning: self.returning.clone(),
+            empty_timeout_ms: self.empty_timeout.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
         };
-        let mut records = vec![(ROOM_KEY.to_owned(), json(&room)), self.numbers_record()];
-        let is_meant = |entry: &&Member| entry.number == number && !entry.is_waiting();
-        records.extend(self.members.values().rev().find(is_meant).map(member_record));
-        records
+        (ROOM_KEY.to_owned(), json(&record))
     }
 
     fn numbers_record(&self) -> (String, String) {
@@ -145,6 +148,7 @@ impl Room {
         let mut room = Self::new(now, record.name, id, config);
         room.info = record.info;
         room.returning = record.returning;
+        room.empty_timeout = record.empty_timeout_ms.map(Duration::from_millis);
         room.next_participant = numbers.next_participant.max(1);
         room.next_track = numbers.next_track.max(1);
 
@@ -225,6 +229,7 @@ impl Room {
             on_node: record.on_node,
             ice_servers: Vec::new(),
             ice_refresh: None,
+            joined_at_ms: record.joined_at_ms,
             session: record.session,
             secret: String::new(),
             tracks: allowed,
@@ -371,6 +376,7 @@ fn member_record(entry: &Member) -> (String, String) {
     let record = MemberRecord {
         version: VERSION,
         number: entry.number,
+        joined_at_ms: entry.joined_at_ms,
         session: entry.session.clone(),
         identity: entry.identity.clone(),
         name: entry.name.clone(),

@@ -18,6 +18,7 @@ impl Room {
     pub(super) fn update(
         &mut self,
         member: MemberId,
+        by_server: bool,
         name: Option<String>,
         metadata: Option<Value>,
         attributes: Option<AttributeChanges>,
@@ -26,13 +27,13 @@ impl Room {
         let Some(entry) = self.members.get_mut(&member) else { return Ok(()) };
         if let Some(name) = &name {
             check::check_name(name)?;
-            if entry.name_fixed && *name != entry.name {
+            if entry.name_fixed && !by_server && *name != entry.name {
                 return Err(ProtocolError::new(ErrorCode::NotAllowed, "the token says the name"));
             }
         }
         if let Some(metadata) = &metadata {
             check::check_metadata(metadata, &self.config.bounds)?;
-            if entry.metadata_fixed {
+            if entry.metadata_fixed && !by_server {
                 return Err(ProtocolError::new(ErrorCode::NotAllowed, "the token says the metadata"));
             }
         }
@@ -50,7 +51,8 @@ impl Room {
         }
         let (participant, shown) = (entry.participant(), entry.is_in_roster());
         if shown {
-            self.broadcast(Some(member), ServerEvent::ParticipantUpdated { participant });
+            let except = (!by_server).then_some(member);
+            self.broadcast(except, ServerEvent::ParticipantUpdated { participant });
         }
         Ok(())
     }

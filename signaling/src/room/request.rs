@@ -31,7 +31,7 @@ impl Room {
             ClientRequest::Slot { mid, source } => self.handle_slot(member, id, mid, source),
             ClientRequest::Mute { track, muted } => self.handle_mute(member, id, track, muted),
             ClientRequest::Update { name, metadata, attributes, hand_raised } => {
-                let result = self.update(member, name, metadata, attributes, hand_raised);
+                let result = self.update(member, false, name, metadata, attributes, hand_raised);
                 self.reply(member, id, result.map(|()| Reply::Done {}));
             }
             ClientRequest::Presence { state, typing } => {

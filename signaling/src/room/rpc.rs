@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use patchbay_protocol::{ErrorCode, ParticipantNumber, ProtocolError, Reply, RequestId, ServerEvent, limit};
 
-use super::{Due, MemberId, Moment, Output, Room};
+use super::{Due, MemberId, Moment, Room};
 
 /// Calls of one caller that may wait for their answers. Cost of raising: up to 15 KiB each in the callee's outbox.
 const CALLS_OUT: usize = 32;
@@ -21,7 +21,7 @@ pub(crate) struct ServerCall(pub(crate) u64);
 
 /// Who called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Caller {
+pub(super) enum Caller {
     Member(MemberId, RequestId),
     Server(ServerCall),
 }
@@ -76,23 +76,8 @@ impl Room {
         }
     }
 
-    /// A call of the server's API.
-    pub(super) fn call_from_server(
-        &mut self,
-        now: Moment,
-        call: ServerCall,
-        to: ParticipantNumber,
-        method: String,
-        payload: String,
-        timeout_ms: Option<u32>,
-    ) {
-        if let Err(error) = self.call(now, Caller::Server(call), None, to, method, payload, timeout_ms) {
-            self.outputs.push_back(Output::CallDone { call, result: Err(error) });
-        }
-    }
-
     #[expect(clippy::too_many_arguments, reason = "the fields of one message")]
-    fn call(
+    pub(super) fn call(
         &mut self,
         now: Moment,
         caller: Caller,
@@ -178,12 +163,7 @@ impl Room {
     fn end_call(&mut self, call: u64, result: Result<String, ProtocolError>) {
         let Some(ended) = self.calls.waiting.remove(&call) else { return };
         self.deadlines.remove(&(ended.due, Due::Call(call)));
-        match ended.caller {
-            Caller::Member(member, id) => {
-                self.reply(member, id, result.map(|payload| Reply::RpcDone { payload }));
-            }
-            Caller::Server(call) => self.outputs.push_back(Output::CallDone { call, result }),
-        }
+        self.answer(ended.caller, result.map(|payload| Reply::RpcDone { payload }));
     }
 
     /// A member is out: calls to it fail, and nobody waits for answers to its own, whose requests are returned.

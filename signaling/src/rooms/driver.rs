@@ -12,10 +12,10 @@ use tracing::{Instrument, Span, info, info_span};
 
 use super::adoption::{Adopted, JOINS_WAIT};
 use super::record::{Changes, Records};
-use super::{Mail, Mailbox, Port, Rooms, now, random_53_bits};
+use super::{Answer, Mail, Mailbox, Port, Rooms, now, random_53_bits};
 use crate::metric::Share;
 use crate::node::NodeHub;
-use crate::room::{Input, MemberId, Output, Room, Ticket};
+use crate::room::{Input, MemberId, Output, Room, ServerCall, ServerReply, Ticket};
 use crate::session::Body;
 use crate::store::Written;
 
@@ -26,9 +26,14 @@ struct Driver {
     room: Room,
     ports: HashMap<MemberId, Port>,
     node: Option<NodeName>,
+    /// It was there before this life of the server.
+    is_rebuilt: bool,
     mailbox: Mailbox,
     rooms: Rooms,
     records: Records,
+    /// Whoever of the server's API waits for an answer.
+    asked: HashMap<ServerCall, oneshot::Sender<Answer>>,
+    last_call: u64,
     people: Share,
     /// Traces of members whose media is not connected yet.
     traces: HashMap<MemberId, Span>,
@@ -79,8 +84,21 @@ async fn start(
     let stored = mpsc::unbounded_channel();
     let people = rooms.shared.metrics.participants();
     let (traces, trace) = (HashMap::new(), Span::none());
-    let driver =
-        Driver { room, ports: HashMap::new(), node, mailbox, rooms, records, people, traces, trace, stored };
+    let driver = Driver {
+        room,
+        ports: HashMap::new(),
+        is_rebuilt: node.is_some(),
+        node,
+        mailbox,
+        rooms,
+        records,
+        asked: HashMap::new(),
+        last_call: 0,
+        people,
+        traces,
+        trace,
+        stored,
+    };
     driver.run(inbox).instrument(span).await;
 }
 
@@ -92,6 +110,9 @@ impl Driver {
             self.room.handle(now(), Input::Restored(kept));
         }
         info!("room opened");
+        if !self.is_rebuilt {
+            self.rooms.shared.journal.room_created(self.room.name(), self.room.info().clone());
+        }
         // What is to be done for a rebuilt room before anybody says anything.
         self.carry_out();
         loop {
@@ -127,6 +148,7 @@ impl Driver {
             self.hub().release(&node, self.room.id());
         }
         info!("room closed");
+        self.rooms.shared.journal.room_closed(self.room.name());
     }
 
     fn handle(&mut self, mail: Mail) {
@@ -143,6 +165,13 @@ impl Driver {
                 self.records.mark();
             }
             Mail::Reclaim { member, port, reply } => self.reclaim(member, port, reply),
+            Mail::Ask { request, reply } => {
+                self.last_call += 1;
+                let call = ServerCall(self.last_call);
+                self.asked.insert(call, reply);
+                self.records.mark();
+                self.room.handle(now(), Input::Server { call, request });
+            }
             Mail::Synced { blobs, transports } => {
                 self.records = Records::holding(&blobs);
                 self.room.handle(now(), Input::Synced(transports));
@@ -216,6 +245,9 @@ impl Driver {
     fn carry_out_all(&mut self) -> bool {
         let mut over = false;
         loop {
+            while let Some(notice) = self.room.poll_notice() {
+                self.rooms.shared.journal.notice(self.room.name(), notice);
+            }
             let outputs: Vec<Output> = std::iter::from_fn(|| self.room.poll()).collect();
             if outputs.is_empty() {
                 return over;
@@ -289,11 +321,30 @@ impl Driver {
                     let _ = stored.send((ticket, result));
                 });
             }
-            // Nothing here calls yet on behalf of the server.
-            Output::CallDone { .. } => {}
+            Output::Answer { call, result } => {
+                if let Some(reply) = self.asked.remove(&call) {
+                    // Whoever asked may be gone by now.
+                    let _ = reply.send(result.map(|answer| self.complete(answer)));
+                }
+            }
             Output::Over => return true,
         }
         false
+    }
+
+    /// With what only the driver knows.
+    fn complete(&self, mut reply: ServerReply) -> ServerReply {
+        match &mut reply {
+            ServerReply::Room(room) => room.node = self.node.clone(),
+            ServerReply::Participants(all) => {
+                for one in all {
+                    one.connection = self.ports.get(&one.member).and_then(Port::connection);
+                    one.connected = one.connection.is_some();
+                }
+            }
+            ServerReply::Said(_) => {}
+        }
+        reply
     }
 
     fn hub(&self) -> &NodeHub {

@@ -11,7 +11,7 @@ mod record;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use patchbay_protocol::node::TransportSnapshot;
 use patchbay_protocol::{ErrorCode, Joined, ProtocolError, RequestId, RoomName};
@@ -25,7 +25,8 @@ use crate::auth::{Authority, Revocation};
 use crate::metric::Metrics;
 use crate::node::NodeHub;
 use crate::refusal::spread_retry;
-use crate::room::{Input, Join, MemberId, Moment, RoomConfig};
+use crate::journal::Journal;
+use crate::room::{Input, Join, MemberId, Moment, RoomConfig, ServerReply, ServerRequest};
 use crate::store::Store;
 
 /// Inputs that may wait for one room. Cost of raising: memory, and a longer wait before somebody hears "overloaded".
@@ -40,6 +41,8 @@ pub(crate) enum Mail {
     Reclaim { member: MemberId, port: Port, reply: oneshot::Sender<Option<Box<Joined>>> },
     /// What the room's node holds of it, after its link was down.
     Synced { blobs: BTreeMap<String, String>, transports: Vec<TransportSnapshot> },
+    /// The server's API asks for something.
+    Ask { request: Box<ServerRequest>, reply: oneshot::Sender<Answer> },
     /// Anything else.
     Input(Input),
 }
@@ -49,6 +52,9 @@ impl From<Input> for Mail {
         Self::Input(input)
     }
 }
+
+/// What the server's API is told.
+pub(crate) type Answer = Result<ServerReply, ProtocolError>;
 
 /// The way into one room's task.
 pub(crate) type Mailbox = mpsc::Sender<Mail>;
@@ -86,6 +92,7 @@ struct Shared {
     authority: Authority,
     max_rooms: usize,
     metrics: Arc<Metrics>,
+    journal: Journal,
 }
 
 impl Rooms {
@@ -96,6 +103,7 @@ impl Rooms {
         authority: Authority,
         max_rooms: usize,
         metrics: Arc<Metrics>,
+        journal: Journal,
     ) -> Self {
         let shared = Arc::new(Shared {
             open: Mutex::default(),
@@ -107,6 +115,7 @@ impl Rooms {
             authority,
             max_rooms,
             metrics,
+            journal,
         });
         let weak = WeakRooms { shared: Arc::downgrade(&shared) };
         shared.hub.restore_into(weak);
@@ -125,33 +134,78 @@ impl Rooms {
         let mut open = self.open();
         // Under the lock, so that whoever is revoked now is either seen here or sent out by its room.
         self.shared.authority.recheck(name, &join.identity, join.credential.as_ref())?;
-        let mailbox = match open.get(name) {
-            Some(entry) => entry.mailbox.clone(),
-            None if open.len() >= self.shared.max_rooms => {
-                let error =
-                    ProtocolError::new(ErrorCode::Overloaded, "the server has as many rooms as it may");
-                return Err(error.retry_after(spread_retry()));
-            }
-            None => {
-                let (mailbox, inbox) = mpsc::channel(MAILBOX);
-                let (cradle, adopted) = if self.shared.hub.is_expecting(JOINS_WAIT) {
-                    let (cradle, adopted) = oneshot::channel();
-                    (Some(cradle), Some(adopted))
-                } else {
-                    (None, None)
-                };
-                tokio::spawn(driver::run(name.clone(), adopted, mailbox.clone(), inbox, self.clone()));
-                open.insert(name.clone(), Entry { mailbox: mailbox.clone(), cradle });
-                mailbox
-            }
-        };
+        let (mailbox, _) = self.find_or_open(&mut open, name)?;
         // Under the lock, so that a room that ends can be sure that nobody is on the way in.
         let mail = Mail::Join { member, id, join: Box::new(join), port };
-        if mailbox.try_send(mail).is_err() {
-            return Err(ProtocolError::new(ErrorCode::Overloaded, "the room is busy; try again")
-                .retry_after(std::time::Duration::from_secs(1)));
-        }
+        mailbox.try_send(mail).map_err(|_| busy())?;
         Ok(mailbox)
+    }
+
+    /// The way to a room's task, which is started if there is none, and whether it was.
+    fn find_or_open(
+        &self,
+        open: &mut HashMap<RoomName, Entry>,
+        name: &RoomName,
+    ) -> Result<(Mailbox, bool), ProtocolError> {
+        if let Some(entry) = open.get(name) {
+            return Ok((entry.mailbox.clone(), false));
+        }
+        if open.len() >= self.shared.max_rooms {
+            let error = ProtocolError::new(ErrorCode::Overloaded, "the server has as many rooms as it may");
+            return Err(error.retry_after(spread_retry()));
+        }
+        let (mailbox, inbox) = mpsc::channel(MAILBOX);
+        let (cradle, adopted) = if self.shared.hub.is_expecting(JOINS_WAIT) {
+            let (cradle, adopted) = oneshot::channel();
+            (Some(cradle), Some(adopted))
+        } else {
+            (None, None)
+        };
+        tokio::spawn(driver::run(name.clone(), adopted, mailbox.clone(), inbox, self.clone()));
+        open.insert(name.clone(), Entry { mailbox: mailbox.clone(), cradle });
+        Ok((mailbox, true))
+    }
+
+    /// Asks a room that is open.
+    ///
+    /// # Errors
+    /// `unknown_room`, `overloaded`, and whatever the room refuses with.
+    pub(crate) async fn ask(&self, name: &RoomName, request: ServerRequest) -> Answer {
+        let answer = {
+            let open = self.open();
+            let entry = open.get(name).ok_or_else(no_room)?;
+            post(&entry.mailbox, request)?
+        };
+        answer.await.unwrap_or_else(|_| Err(no_room()))
+    }
+
+    /// Asks a room, which is opened if need be. Says whether it was.
+    ///
+    /// # Errors
+    /// `overloaded`, and whatever the room refuses with.
+    pub(crate) async fn ask_or_open(
+        &self,
+        name: &RoomName,
+        request: ServerRequest,
+    ) -> Result<(ServerReply, bool), ProtocolError> {
+        let (answer, is_new) = {
+            let mut open = self.open();
+            let (mailbox, is_new) = self.find_or_open(&mut open, name)?;
+            (post(&mailbox, request)?, is_new)
+        };
+        Ok((answer.await.unwrap_or_else(|_| Err(no_room()))?, is_new))
+    }
+
+    /// Names of open rooms behind one, in order: so many, and whether there are more.
+    pub(crate) fn names(&self, after: Option<&str>, limit: usize) -> (Vec<RoomName>, bool) {
+        let mut names: Vec<RoomName> = {
+            let open = self.open();
+            open.keys().filter(|name| after.is_none_or(|after| name.as_str() > after)).cloned().collect()
+        };
+        names.sort_unstable();
+        let has_more = names.len() > limit;
+        names.truncate(limit);
+        (names, has_more)
     }
 
     /// Sends out whoever is in a room by what was revoked.
@@ -209,6 +263,20 @@ impl WeakRooms {
     pub(crate) fn upgrade(&self) -> Option<Rooms> {
         self.shared.upgrade().map(|shared| Rooms { shared })
     }
+}
+
+fn post(mailbox: &Mailbox, request: ServerRequest) -> Result<oneshot::Receiver<Answer>, ProtocolError> {
+    let (reply, answer) = oneshot::channel();
+    mailbox.try_send(Mail::Ask { request: Box::new(request), reply }).map_err(|_| busy())?;
+    Ok(answer)
+}
+
+fn busy() -> ProtocolError {
+    ProtocolError::new(ErrorCode::Overloaded, "the room is busy; try again").retry_after(Duration::from_secs(1))
+}
+
+fn no_room() -> ProtocolError {
+    ProtocolError::new(ErrorCode::UnknownRoom, "no such room is open")
 }
 
 /// The time, for the state machines.

@@ -30,6 +30,14 @@ impl Port {
         }
     }
 
+    /// What carries the member now, if anything.
+    pub(super) fn connection(&self) -> Option<&'static str> {
+        match self {
+            Self::Session(session) => session.connection_kind(),
+            Self::Resource(resource) => Some(resource.protocol()),
+        }
+    }
+
     /// The member is out of its room; it may not have been told yet.
     pub(super) fn release(&self, member: MemberId) {
         match self {

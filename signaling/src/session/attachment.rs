@@ -132,7 +132,7 @@ impl Session {
     }
 
     /// What its connection is carried by, if it has one that has said so.
-    pub(super) fn connection_kind(&self) -> Option<&'static str> {
+    pub(crate) fn connection_kind(&self) -> Option<&'static str> {
         match &self.state().line {
             Line::Away(_) => None,
             Line::Socket => Some("websocket"),

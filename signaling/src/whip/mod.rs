@@ -35,6 +35,14 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// Its name.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Whip => "whip",
+            Self::Whep => "whep",
+        }
+    }
+
     fn path(self) -> &'static str {
         match self {
             Self::Whip => "/whip",

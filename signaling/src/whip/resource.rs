@@ -141,6 +141,11 @@ impl Resource {
     }
 
     /// A reply of the room.
+    /// What carries it.
+    pub(crate) fn protocol(&self) -> &'static str {
+        self.kind.name()
+    }
+
     pub(crate) fn reply(&self, id: RequestId, result: Outcome) {
         if let Some(waiting) = self.waiting().remove(&id) {
             let _ = waiting.send(result);

@@ -2,6 +2,7 @@
 
 mod chat;
 mod access;
+mod api;
 mod connection;
 mod door;
 mod moderation;

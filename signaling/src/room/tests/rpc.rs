@@ -109,26 +109,31 @@ fn calls_are_bounded() {
 #[test]
 fn the_server_calls_too() {
     let mut world = two();
-    let from_server = |to, call| Input::Call {
+    let from_server = |to: &str, call| Input::Server {
         call: ServerCall(call),
-        to: ParticipantNumber(to),
-        method: "ping".into(),
-        payload: "p".into(),
-        timeout_ms: None,
+        request: Box::new(ServerRequest::Call {
+            identity: to.into(),
+            method: "ping".into(),
+            payload: "p".into(),
+            timeout_ms: None,
+        }),
     };
-    let outputs = world.handle(from_server(2, 1));
+    let outputs = world.handle(from_server("ben", 1));
     assert!(matches!(told(&outputs, 2)[..], [ServerEvent::RpcRequest { from: None, .. }]));
     let number = asked(&outputs, 2);
     let done = world.ask(2, answer(number, Some("pong"), None));
-    assert!(done.contains(&Output::CallDone { call: ServerCall(1), result: Ok("pong".into()) }));
-    let refused = world.handle(from_server(9, 2));
-    let [Output::CallDone { call: ServerCall(2), result: Err(error) }] = &refused[..] else {
+    assert!(done.contains(&Output::Answer {
+        call: ServerCall(1),
+        result: Ok(ServerReply::Said(Reply::RpcDone { payload: "pong".into() })),
+    }));
+    let refused = world.handle(from_server("nobody", 2));
+    let [Output::Answer { call: ServerCall(2), result: Err(error) }] = &refused[..] else {
         panic!("{refused:?}")
     };
     assert_eq!(error.code, ErrorCode::UnknownParticipant);
-    world.handle(from_server(2, 3));
+    world.handle(from_server("ben", 3));
     let late = world.pass(Duration::from_secs(10));
-    let [Output::CallDone { call: ServerCall(3), result: Err(error) }] = &late[..] else {
+    let [Output::Answer { call: ServerCall(3), result: Err(error) }] = &late[..] else {
         panic!("{late:?}")
     };
     assert_eq!(error.code, ErrorCode::RpcTimeout);

@@ -85,7 +85,13 @@ fn grants_say_which_topics() {
         assert_eq!(refusal(&world.ask(member, request)), Some(ErrorCode::NotAllowed));
     }
     let grants = Grants { data: false, ..Grants::default() };
-    let changed = world.handle(Input::Grants { member: MemberId(1), grants });
+    let changed = world.handle(Input::Server {
+        call: ServerCall(1),
+        request: Box::new(ServerRequest::UpdateParticipant {
+            identity: "ada".into(),
+            changes: Box::new(ParticipantChanges { grants: Some(grants), ..ParticipantChanges::default() }),
+        }),
+    });
     let transport = TransportId(1_001);
     assert_eq!(
         commands(&changed),
