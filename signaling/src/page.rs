@@ -46,6 +46,7 @@ pub(crate) fn routes() -> Router<App> {
         .route("/", get(landing))
         .route("/r/{room}", get(room))
         .route("/arena", get(arena))
+        .route("/dashboard", get(dashboard))
         .fallback(get(file))
         .layer(CompressionLayer::new())
 }
@@ -58,6 +59,11 @@ async fn landing(State(app): State<App>, headers: HeaderMap) -> Response {
 /// `/arena`: the demonstration of topics, in the room that its query names.
 async fn arena(State(app): State<App>, headers: HeaderMap) -> Response {
     serve(&app, "arena.html", &headers)
+}
+
+/// `/dashboard`: what goes on here, for operators. The page holds no secret; what it shows it asks the API for.
+async fn dashboard(State(app): State<App>, headers: HeaderMap) -> Response {
+    serve(&app, "dashboard.html", &headers)
 }
 
 /// `/r/{room}`: the same page, which reads the room from its address.
