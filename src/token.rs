@@ -4,6 +4,7 @@ use std::io::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use patchbay_protocol::{Claims, Grants, RoomName, Source, limit};
+use patchbay_signaling::{ApiClaims, SCOPES};
 
 use crate::args;
 use crate::config::{duration, keys};
@@ -22,19 +23,26 @@ fn sign(raw: &args::Token, now: Duration) -> Result<String, Failure> {
     if keys.is_empty() {
         return Err(Failure::Token("no key to sign with: give --keys or --keys-file".into()));
     }
-    keys.mint(&claims(raw, now)?, raw.key.as_deref()).map_err(|error| Failure::Token(error.to_string()))
+    let kid = raw.key.as_deref();
+    let signed = if raw.api.is_empty() {
+        keys.mint(&claims(raw, now)?, kid)
+    } else {
+        keys.mint_api(&api_claims(raw, now)?, kid)
+    };
+    signed.map_err(|error| Failure::Token(error.to_string()))
 }
 
 fn claims(raw: &args::Token, now: Duration) -> Result<Claims, Failure> {
-    if !limit::is_room_name(&raw.room) {
+    let (room, identity) =
+        (raw.room.as_deref().unwrap_or_default(), raw.identity.as_deref().unwrap_or_default());
+    if !limit::is_room_name(room) {
         let message = "--room: 1 to 64 of letters, digits, '-', '_' and '.', and no '.' first";
         return Err(Failure::Token(message.into()));
     }
-    if !limit::is_plain_text(&raw.identity, limit::IDENTITY_BYTES) {
+    if !limit::is_plain_text(identity, limit::IDENTITY_BYTES) {
         return Err(Failure::Token("--identity: 1 to 128 bytes of text without control characters".into()));
     }
-    let ttl = duration(&raw.ttl)
-        .ok_or_else(|| Failure::Token("--ttl: a number with s, m, h or d, such as 90m".into()))?;
+    let ttl = lifetime(raw)?;
     let metadata = match raw.metadata.as_deref().map(serde_json::from_str).transpose() {
         Ok(metadata) => metadata,
         Err(error) => return Err(Failure::Token(format!("--metadata is no JSON: {error}"))),
@@ -46,8 +54,8 @@ fn claims(raw: &args::Token, now: Duration) -> Result<Claims, Failure> {
         None => defaults.publish,
     };
     Ok(Claims {
-        room: RoomName::new(raw.room.as_str()),
-        identity: raw.identity.clone(),
+        room: RoomName::new(room),
+        identity: identity.to_owned(),
         name: raw.name.clone(),
         metadata,
         grants: Grants {
@@ -59,6 +67,27 @@ fn claims(raw: &args::Token, now: Duration) -> Result<Claims, Failure> {
             record: raw.record,
             topics: Vec::new(),
         },
+        exp: (now + ttl).as_secs(),
+        nbf: None,
+        iat: Some(now.as_secs()),
+        // So that it can be revoked.
+        jti: Some(format!("{:032x}", rand::random::<u128>())),
+    })
+}
+
+fn lifetime(raw: &args::Token) -> Result<Duration, Failure> {
+    let bad = || Failure::Token("--ttl: a number with s, m, h or d, such as 90m".into());
+    duration(&raw.ttl).ok_or_else(bad)
+}
+
+fn api_claims(raw: &args::Token, now: Duration) -> Result<ApiClaims, Failure> {
+    if let Some(bad) = raw.api.iter().find(|scope| *scope != "*" && !SCOPES.contains(&scope.as_str())) {
+        let message = format!("--api: no scope {bad:?}; there are {} and *", SCOPES.join(", "));
+        return Err(Failure::Token(message));
+    }
+    let ttl = lifetime(raw)?;
+    Ok(ApiClaims {
+        api: raw.api.clone(),
         exp: (now + ttl).as_secs(),
         nbf: None,
         iat: Some(now.as_secs()),
@@ -102,6 +131,26 @@ mod tests {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         let keys = Keys::parse("b:fedcba9876543210,a:0123456789abcdef").unwrap();
         Ok(keys.verify(&sign(&raw, now)?).unwrap())
+    }
+
+    #[test]
+    fn a_token_of_the_api_has_scopes_and_no_room() {
+        let keys = "a:0123456789abcdef";
+        let mint = |line: &str| {
+            let words = ["patchbay", "token", "--keys", keys].into_iter().chain(line.split_whitespace());
+            let Some(Command::Token(raw)) = Arguments::try_parse_from(words).ok()?.command else {
+                return None;
+            };
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+            let token = sign(&raw, now).ok()?;
+            Some(Keys::parse(keys).unwrap().verify_api(&token).unwrap())
+        };
+        let claims = mint("--api rooms:read,status").unwrap();
+        assert_eq!(claims.api, ["rooms:read", "status"]);
+        assert!(claims.jti.is_some() && mint("--api *").is_some());
+        for bad in ["--api cinema", "--api * --room demo", "--api * --moderate", "--room demo", ""] {
+            assert!(mint(bad).is_none(), "{bad}");
+        }
     }
 
     #[test]

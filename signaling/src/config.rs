@@ -12,6 +12,7 @@ use crate::node::LinkTiming;
 use crate::session::OutboxLimit;
 use crate::tls::TlsSource;
 use crate::turn::Turn;
+use crate::webhook::Webhook;
 
 /// Everything a server is told at its start. [`Config::new`] has defaults that hold in production.
 #[derive(Debug, Clone)]
@@ -43,6 +44,10 @@ pub struct Config {
     pub connections_per_address: usize,
     /// New sessions and joins, each counted, by address. Cost of raising: signatures and transports to make for one household.
     pub joins: Rate,
+    /// Who is told of what happens. Without a secret nobody is.
+    pub webhooks: Vec<Webhook>,
+    /// What calls of webhooks are signed with.
+    pub webhook_secret: Option<Secret>,
     /// Requests of the server's API by address. Cost of raising: signatures to check, and work for rooms.
     pub api_rate: Rate,
     /// Rooms at a time. Cost of raising: about 10 KB each, and their chat.
@@ -151,6 +156,8 @@ impl Config {
             proxies: TrustedProxies::default(),
             connections_per_address: 2_500,
             joins: Rate { per_second: 200, burst: 5_000 },
+            webhooks: Vec::new(),
+            webhook_secret: None,
             api_rate: Rate { per_second: 100, burst: 1_000 },
             max_rooms: 10_000,
             bounds: Bounds::default(),

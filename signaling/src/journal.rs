@@ -287,6 +287,11 @@ impl Journal {
         self.shared.newest.send_replace(id.number);
     }
 
+    /// A place before everything.
+    pub(crate) fn beginning(&self) -> Place {
+        self.at(0)
+    }
+
     /// A place behind everything that happened so far.
     pub(crate) fn end(&self) -> Place {
         self.at(self.ring().newest)

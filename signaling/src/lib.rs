@@ -32,6 +32,7 @@ mod store;
 mod timeline;
 mod tls;
 mod turn;
+mod webhook;
 mod whip;
 
 pub use auth::{ApiClaims, KEY_BYTES, KeyError, KeyFileError, Keys, REVOCATION_FILE, RevocationError, Revoker, SCOPES, Secret};
@@ -44,3 +45,4 @@ pub use session::{OutboxLimit, SESSION_KEY_FILE, SessionKeyError};
 pub use timeline::is_public;
 pub use tls::{Certificate, CertificateInfo, SELF_SIGNED_FILE, TlsError, TlsSource, host_names};
 pub use turn::Turn;
+pub use webhook::{Webhook, WebhookError};

@@ -28,6 +28,7 @@ use crate::limit::identify;
 use crate::node::{NodeHub, node_socket};
 use crate::session::{SessionKey, SessionKeyError, sweep};
 use crate::tls::{CertificateInfo, Tls, TlsError};
+use crate::webhook::Webhooks;
 use crate::{health, page, timeline, whip};
 
 /// How long open HTTP requests may take once the server goes away.
@@ -133,6 +134,8 @@ impl Server {
     ) -> io::Result<()> {
         let Self { app, listener, shutdown, links_end, ice_tcp, .. } = self;
         let (closing, mut is_closing) = watch::channel(false);
+        let secret = app.config.webhook_secret.as_ref();
+        let webhooks = Webhooks::start(&app.config.webhooks, secret, &app.journal, &app.metrics);
         let farewell = {
             let app = app.clone();
             async move {
@@ -151,6 +154,7 @@ impl Server {
                 let everybody = u32::try_from(app.config.max_connections).unwrap_or(u32::MAX);
                 let gone = app.connections.acquire_many(everybody);
                 let _ = timeout(app.config.timing.close + DRAIN, gone).await;
+                webhooks.end(DRAIN).await;
                 // Last, so that nodes hear which transports are over.
                 links_end.send_replace(true);
                 let _ = timeout(DRAIN, app.links.acquire_many(crate::app::MAX_LINKS)).await;

@@ -52,6 +52,24 @@ pub(crate) struct Limits {
         value_name = "COUNT"
     )]
     pub(crate) joins_burst: u32,
+    /// Requests of the server's API per second from one address, in the long run
+    #[arg(
+        long,
+        env = "PATCHBAY_API_PER_SECOND",
+        default_value_t = 100,
+        value_parser = clap::value_parser!(u32).range(1..),
+        value_name = "COUNT"
+    )]
+    pub(crate) api_per_second: u32,
+    /// How many may come at once
+    #[arg(
+        long,
+        env = "PATCHBAY_API_BURST",
+        default_value_t = 1_000,
+        value_parser = clap::value_parser!(u32).range(1..),
+        value_name = "COUNT"
+    )]
+    pub(crate) api_burst: u32,
     /// Messages per second of one session, in the long run
     #[arg(
         long,

@@ -86,6 +86,20 @@ pub(crate) struct Signaling {
     /// A file with that token
     #[arg(long, env = "PATCHBAY_METRICS_TOKEN_FILE", value_name = "FILE", conflicts_with = "metrics_token")]
     pub(crate) metrics_token_file: Option<PathBuf>,
+    /// Who is told of what happens (repeatable): a URL that takes POST, with #types=a,b behind it for some events only
+    #[arg(long, env = "PATCHBAY_WEBHOOK", hide_env_values = true, value_delimiter = ' ', value_name = "URL")]
+    pub(crate) webhook: Vec<String>,
+    /// What these calls are signed with: 16 bytes or more, known to whoever takes them
+    #[arg(long, env = "PATCHBAY_WEBHOOK_SECRET", hide_env_values = true, value_name = "SECRET")]
+    pub(crate) webhook_secret: Option<String>,
+    /// A file with that secret
+    #[arg(
+        long,
+        env = "PATCHBAY_WEBHOOK_SECRET_FILE",
+        value_name = "FILE",
+        conflicts_with = "webhook_secret"
+    )]
+    pub(crate) webhook_secret_file: Option<PathBuf>,
     /// What SFU nodes in other processes must know; without it none can attach
     #[arg(long, env = "PATCHBAY_NODE_SECRET", hide_env_values = true, value_name = "SECRET")]
     pub(crate) node_secret: Option<String>,

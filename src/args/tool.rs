@@ -22,12 +22,23 @@ pub(crate) struct Token {
     /// Which key signs; the first by default
     #[arg(long, value_name = "KID")]
     pub(crate) key: Option<String>,
+    /// Makes a token of the server's API instead of a participant's: what it may do, or * for all
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "rooms:read,rooms:write,data,tokens,events,status",
+        conflicts_with_all = [
+            "room", "identity", "name", "metadata", "publish", "no_subscribe", "no_data", "moderate", "hidden",
+            "record",
+        ]
+    )]
+    pub(crate) api: Vec<String>,
     /// The one room it opens
-    #[arg(long)]
-    pub(crate) room: String,
+    #[arg(long, required_unless_present = "api")]
+    pub(crate) room: Option<String>,
     /// Who its bearer is
-    #[arg(long)]
-    pub(crate) identity: String,
+    #[arg(long, required_unless_present = "api")]
+    pub(crate) identity: Option<String>,
     /// The name to show; the bearer may choose one if it is absent
     #[arg(long)]
     pub(crate) name: Option<String>,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use patchbay_sfu::PublicIpError;
-use patchbay_signaling::KeyError;
+use patchbay_signaling::{KeyError, WebhookError};
 
 use super::signaling::TURN_SECRET_BYTES;
 
@@ -32,6 +32,16 @@ pub(crate) enum ConfigError {
     MetricsToken,
     #[error("can't read --metrics-token-file {}: {source}", .path.display())]
     MetricsTokenFile { path: PathBuf, source: std::io::Error },
+    #[error("--webhook {0}")]
+    Webhook(#[from] WebhookError),
+    #[error(
+        "--webhook needs --webhook-secret or --webhook-secret-file: without a signature anybody could call in the server's name"
+    )]
+    WebhookWithoutSecret,
+    #[error("the secret of webhooks must have {TURN_SECRET_BYTES} bytes or more and no white space")]
+    WebhookSecret,
+    #[error("can't read the secret of webhooks in {}: {source}", .path.display())]
+    WebhookSecretFile { path: PathBuf, source: std::io::Error },
     #[error("--turn-ttl {0:?}: 1m to 7d, a number with s, m, h or d")]
     TurnTtl(String),
     #[error("can't read {}: {source}", .path.display())]

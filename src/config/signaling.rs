@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use patchbay_protocol::IceServer;
-use patchbay_signaling::{Bounds, Keys, Rate, Secret, TlsSource, TrustedProxies, Turn, host_names};
+use patchbay_signaling::{Bounds, Keys, Rate, Secret, TlsSource, TrustedProxies, Turn, Webhook, host_names};
 
 use super::ConfigError;
 use super::value::{check_stun_servers, duration, ice_server, is_origin, is_server_url};
@@ -44,6 +44,11 @@ pub(super) fn signaling(
     config.max_connections = raw.max_connections;
     config.resume_window = raw.resume_window;
     config.metrics_token = metrics_token(raw.metrics_token, raw.metrics_token_file)?;
+    config.webhooks = raw.webhook.iter().map(|text| Webhook::parse(text)).collect::<Result<_, _>>()?;
+    config.webhook_secret = webhook_secret(raw.webhook_secret, raw.webhook_secret_file)?;
+    if !config.webhooks.is_empty() && config.webhook_secret.is_none() {
+        return Err(ConfigError::WebhookWithoutSecret);
+    }
     config.node_secret = raw.node_secret.map(node_secret).transpose()?;
     limit(&mut config, raw.limits);
     Ok(config)
@@ -53,6 +58,7 @@ fn limit(config: &mut patchbay_signaling::Config, raw: args::Limits) {
     config.proxies = TrustedProxies { networks: raw.trusted_proxy, header: raw.client_address_header };
     config.connections_per_address = raw.connections_per_address;
     config.joins = Rate { per_second: raw.joins_per_second, burst: raw.joins_burst };
+    config.api_rate = Rate { per_second: raw.api_per_second, burst: raw.api_burst };
     config.rate = Rate { per_second: raw.messages_per_second, burst: raw.messages_burst };
     config.byte_rate = Rate { per_second: raw.bytes_per_second, burst: raw.bytes_burst };
     config.max_rooms = raw.max_rooms;
@@ -128,6 +134,22 @@ fn metrics_token(text: Option<String>, file: Option<PathBuf>) -> Result<Option<S
     };
     let is_token = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
     if is_token { Ok(Some(Secret::new(text))) } else { Err(ConfigError::MetricsToken) }
+}
+
+/// What calls of webhooks are signed with, of which line ends at its end are no part.
+fn webhook_secret(text: Option<String>, file: Option<PathBuf>) -> Result<Option<Secret>, ConfigError> {
+    let text = match (text, file) {
+        (Some(text), _) => text,
+        (None, Some(path)) => match std::fs::read_to_string(&path) {
+            Ok(text) => text.trim_end().to_owned(),
+            Err(source) => return Err(ConfigError::WebhookSecretFile { path, source }),
+        },
+        (None, None) => return Ok(None),
+    };
+    if text.len() < TURN_SECRET_BYTES || text.contains(char::is_whitespace) {
+        return Err(ConfigError::WebhookSecret);
+    }
+    Ok(Some(Secret::new(text)))
 }
 
 /// The secret from the command line or from a file, of which line ends at its end are no part.
