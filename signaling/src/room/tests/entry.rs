@@ -97,8 +97,7 @@ fn a_lost_node_takes_those_it_carried_and_nobody_else() {
 #[test]
 fn a_failed_transport_takes_its_participant() {
     let mut world = World::new();
-    let asked = world.join(1, "ada", |join| join.offer = Some(offer(&[])));
-    world.answer(&asked);
+    world.join_publishing(1, "ada", &[("0", Source::Microphone)]);
     let state = TransportState::Failed { reason: "silence".into() };
     let out = world.handle(Input::Node(NodeEvent::Transport { transport: TransportId(1), state }));
     assert!(matches!(
@@ -106,6 +105,26 @@ fn a_failed_transport_takes_its_participant() {
         [(_, ServerEvent::Transport { .. }), (_, ServerEvent::Left { reason: LeaveReason::TransportLost })]
     ));
     assert!(commands(&out).is_empty(), "it is gone on the node already");
+}
+
+#[test]
+fn who_has_no_media_stays_when_its_transport_fails_and_may_offer_anew() {
+    let mut world = World::new();
+    let asked = world.join(1, "ada", |join| join.offer = Some(offer(&[])));
+    world.answer(&asked);
+    for _ in 0..2 {
+        let state = TransportState::Failed { reason: "silence".into() };
+        let out = world.handle(Input::Node(NodeEvent::Transport { transport: TransportId(1), state }));
+        assert!(matches!(events(&out)[..], [(_, ServerEvent::Transport { .. })]), "told, and that is all");
+        let lost = world.handle(Input::TransportGone(TransportId(1)));
+        assert!(events(&lost).is_empty(), "what the node does not hold is not missed: {lost:?}");
+        let asked = world.ask(1, ClientRequest::Offer { offer: offer(&[]) });
+        assert!(matches!(commands(&asked)[..], [NodeCommand::Negotiate { transport: TransportId(1), .. }]));
+        let answered = world.answer(&asked);
+        assert!(matches!(replies(&answered)[..], [Ok(Reply::Answered(_))]), "{answered:?}");
+    }
+    let left = world.ask(1, ClientRequest::Leave {});
+    assert!(matches!(commands(&left)[..], [NodeCommand::CloseTransport { transport: TransportId(1) }]));
 }
 
 #[test]
