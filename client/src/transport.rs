@@ -4,18 +4,22 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use patchbay_protocol::{Description, IceServer};
+use patchbay_protocol::{Description, IceServer, limit};
+use rtc::peer_connection::configuration::setting_engine::SctpMaxMessageSize;
 use tokio::sync::watch;
 use webrtc::data_channel::{DataChannel, RTCDataChannelInit};
 use webrtc::peer_connection::{
     PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder, RTCIceServer,
-    RTCPeerConnectionState, RTCSessionDescription,
+    RTCPeerConnectionState, RTCSessionDescription, SettingEngineBuilder,
 };
 
 use crate::{ClientError, TopicOptions};
 
 /// A stream that no channel will have: the highest that browsers use.
 const SILENT_STREAM: u16 = 1022;
+
+/// Bytes of one channel that the stack holds; what comes then waits in the topic, where it is replaced by newer things.
+const SEND_BUFFER_BYTES: usize = 64 * 1024;
 
 /// One transport. Data channels can be opened on it at any time, without another offer.
 pub(crate) struct Transport {
@@ -40,9 +44,13 @@ pub(crate) enum PathState {
 impl Transport {
     pub(crate) async fn open(bind: IpAddr) -> Result<Self, ClientError> {
         let (sender, state) = watch::channel(PathState::Connecting);
+        let largest = SctpMaxMessageSize::Bounded(limit::DATA_BYTES as u32);
+        let settings = SettingEngineBuilder::new().with_sctp_max_message_size(largest).build();
         let connection = PeerConnectionBuilder::new()
             .with_udp_addrs(vec![(bind, 0)])
             .with_configuration(RTCConfigurationBuilder::new().build())
+            .with_setting_engine(settings)
+            .with_data_channel_send_buffer_limit(SEND_BUFFER_BYTES)
             .with_handler(Arc::new(Handler { state: sender }))
             .build()
             .await?;

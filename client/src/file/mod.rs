@@ -5,18 +5,31 @@ mod wire;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
-use crate::topic::{Message, Outgoing, Topic};
-use crate::{ClientError, ParticipantNumber};
+use crate::topic::{Message, Outgoing, Topic, TopicOptions};
+use crate::{ClientError, ParticipantNumber, SlowReceiver};
 pub(crate) use wire::TOPIC;
 use wire::{CHUNK_BYTES, Description, Part, WINDOW_BYTES};
 
+/// How the topic of all transfers is opened: nobody is cut off, as what is under way is bounded by its receiver.
+pub(crate) fn topic_options() -> TopicOptions {
+    TopicOptions::reliable().slow(SlowReceiver::Wait)
+}
+
 /// How long an offer waits for an answer, and a transfer for its next sign of life.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// After so long without the next piece it is asked for again: a carrier may have been lost with what was on it.
+const ASK_AGAIN: Duration = Duration::from_secs(3);
+/// What all transfers together send at most: three quarters of what the server takes from one participant.
+const BYTES_PER_SECOND: f64 = 3.0 * 1024.0 * 1024.0;
+/// What was not used of it for so long may be used at once.
+const BURST: Duration = Duration::from_millis(50);
+/// How long what somebody said last may take beyond the word that it left.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Offers from one sender that wait at a time.
 const OFFERS: usize = 16;
 
@@ -40,6 +53,8 @@ pub struct Files {
 #[derive(Debug)]
 struct Transfers {
     next_id: u32,
+    /// When the next chunk may be sent.
+    due: Instant,
     /// By receiver and id: what it says of ours.
     outgoing: HashMap<(u32, u32), mpsc::UnboundedSender<Part>>,
     /// By sender and id: what comes from it.
@@ -50,6 +65,9 @@ struct Transfers {
 /// Something on its way to somebody. Dropping it cancels.
 #[derive(Debug)]
 pub struct OutgoingFile {
+    files: Files,
+    /// The receiver, and the transfer's id.
+    name: (u32, u32),
     done: tokio::task::JoinHandle<Result<(), ClientError>>,
     progress: watch::Receiver<Progress>,
 }
@@ -76,6 +94,7 @@ impl Files {
         let (sender, receiver) = mpsc::unbounded_channel();
         let transfers = Transfers {
             next_id: rand::random(),
+            due: Instant::now(),
             outgoing: HashMap::new(),
             incoming: HashMap::new(),
             offers: sender,
@@ -114,26 +133,31 @@ impl Files {
         let description = Description { name: name.to_owned(), size, media_type: media_type.to_owned() };
         self.tell(to.0, id, &Part::Offer(description))?;
         let (told, progress) = watch::channel(Progress { transferred: 0, size });
-        let files = self.clone();
+        let (files, name) = (self.clone(), (to.0, id));
         let done = tokio::spawn(async move {
             let outcome = files.pump(to.0, id, &content, parts, &told).await;
-            files.transfers().outgoing.remove(&(to.0, id));
+            files.transfers().outgoing.remove(&name);
             if outcome.is_err() {
                 let _ = files.tell(to.0, id, &Part::Cancel("cancelled".to_owned()));
             }
             outcome
         });
-        Ok(OutgoingFile { done, progress })
+        Ok(OutgoingFile { files: self.clone(), name, done, progress })
     }
 
     /// Somebody is gone.
     pub(crate) fn forget(&self, participant: ParticipantNumber) {
-        let transfers = self.transfers();
-        for ((peer, _), sender) in transfers.outgoing.iter().chain(&transfers.incoming) {
-            if *peer == participant.0 {
-                let _ = sender.send(Part::Cancel("the participant left the room".to_owned()));
+        let files = self.clone();
+        tokio::spawn(async move {
+            // That it has everything may still be on its way.
+            sleep(LAST_WORDS).await;
+            let transfers = files.transfers();
+            for ((peer, _), sender) in transfers.outgoing.iter().chain(&transfers.incoming) {
+                if *peer == participant.0 {
+                    let _ = sender.send(Part::Cancel("the participant left the room".to_owned()));
+                }
             }
-        }
+        });
     }
 
     /// Sends as the receiver asks for it.
@@ -148,8 +172,9 @@ impl Files {
         let size = content.len() as u64;
         let mut sent = 0_usize;
         loop {
-            let received = match timeout(PATIENCE, parts.recv()).await {
-                Ok(Some(Part::Accept(received) | Part::Ack(received))) => received,
+            let (received, is_again) = match timeout(PATIENCE, parts.recv()).await {
+                Ok(Some(Part::Ack(received))) => (received, false),
+                Ok(Some(Part::Accept(received))) => (received, true),
                 Ok(Some(Part::Cancel(reason))) => return Err(ClientError::Cancelled(reason)),
                 Ok(Some(_)) => continue,
                 Ok(None) => return Err(ClientError::Closed("the room")),
@@ -157,8 +182,10 @@ impl Files {
                     return Err(ClientError::Timeout { what: "the receiver".to_owned(), waited: PATIENCE });
                 }
             };
-            if received > sent as u64 || received > size {
-                continue;
+            let Some(had) = usize::try_from(received).ok().filter(|had| *had <= sent) else { continue };
+            // What was on its way is lost.
+            if is_again {
+                sent = had;
             }
             told.send_replace(Progress { transferred: received, size });
             if received == size {
@@ -169,10 +196,23 @@ impl Files {
                 let end = (sent + CHUNK_BYTES).min(content.len());
                 let Some(chunk) = content.get(sent..end) else { break };
                 self.topic.ready().await?;
-                self.tell(to, id, &Part::Chunk(chunk.to_vec()))?;
+                self.pace(chunk.len()).await;
+                self.tell(to, id, &Part::Chunk(sent as u64, chunk.to_vec()))?;
                 sent = end;
             }
         }
+    }
+
+    /// Waits for what all transfers together may send: what is more would be dropped by the server.
+    async fn pace(&self, bytes: usize) {
+        let now = Instant::now();
+        let due = {
+            let mut transfers = self.transfers();
+            let due = transfers.due.max(now.checked_sub(BURST).unwrap_or(now));
+            transfers.due = due + Duration::from_secs_f64(bytes as f64 / BYTES_PER_SECOND);
+            due
+        };
+        sleep(due.saturating_duration_since(now)).await;
     }
 
     async fn follow(self) {
@@ -211,7 +251,7 @@ impl Files {
                 };
                 let _ = transfers.offers.send(file);
             }
-            Part::Chunk(_) => {
+            Part::Chunk(..) => {
                 transfers.incoming.get(&name).map(|sender| sender.send(part));
             }
             Part::Accept(_) | Part::Ack(_) => {
@@ -254,6 +294,11 @@ impl OutgoingFile {
 impl Drop for OutgoingFile {
     fn drop(&mut self) {
         self.done.abort();
+        let is_under_way = self.files.transfers().outgoing.remove(&self.name).is_some();
+        if is_under_way {
+            let (to, id) = self.name;
+            let _ = self.files.tell(to, id, &Part::Cancel("cancelled".to_owned()));
+        }
     }
 }
 
@@ -262,19 +307,32 @@ impl IncomingFile {
     pub async fn receive(mut self, mut take: impl FnMut(&[u8])) -> Result<(), ClientError> {
         self.tell(&Part::Accept(0))?;
         let (mut received, mut acknowledged) = (0_u64, 0_u64);
+        let (mut heard, mut is_asked) = (Instant::now(), true);
         while received < self.size {
-            let chunk = match timeout(PATIENCE, self.parts.recv()).await {
-                Ok(Some(Part::Chunk(chunk))) => chunk,
+            let chunk = match timeout(ASK_AGAIN, self.parts.recv()).await {
+                Ok(Some(Part::Chunk(at, chunk))) if at == received => chunk,
+                Ok(Some(Part::Chunk(at, _))) => {
+                    if at > received && !std::mem::replace(&mut is_asked, true) {
+                        self.tell(&Part::Accept(received))?;
+                    }
+                    continue;
+                }
                 Ok(Some(Part::Cancel(reason))) => {
                     self.is_over = true;
                     return Err(ClientError::Cancelled(reason));
                 }
                 Ok(Some(_)) => continue,
                 Ok(None) => return Err(ClientError::Closed("the room")),
+                Err(_) if heard.elapsed() < PATIENCE => {
+                    is_asked = true;
+                    self.tell(&Part::Accept(received))?;
+                    continue;
+                }
                 Err(_) => {
                     return Err(ClientError::Timeout { what: "the sender".to_owned(), waited: PATIENCE });
                 }
             };
+            (heard, is_asked) = (Instant::now(), false);
             received += chunk.len() as u64;
             if received > self.size {
                 return Err(ClientError::TooLong { what: "what came", most: self.size as usize });

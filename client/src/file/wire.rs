@@ -31,10 +31,10 @@ pub(super) struct Description {
 pub(super) enum Part {
     /// From the sender: there is something.
     Offer(Description),
-    /// From the receiver: it is wanted. Bytes received: none.
+    /// From the receiver: it is wanted, from this byte on. Said again when something is missing.
     Accept(u64),
-    /// From the sender: a piece.
-    Chunk(Vec<u8>),
+    /// From the sender: a piece, and where it begins.
+    Chunk(u64, Vec<u8>),
     /// From the receiver: bytes received so far.
     Ack(u64),
     /// From either: it ends here, in words.
@@ -46,7 +46,7 @@ impl Part {
         let (kind, body) = match self {
             Self::Offer(description) => (OFFER, serde_json::to_vec(description).unwrap_or_default()),
             Self::Accept(received) => (ACCEPT, received.to_be_bytes().to_vec()),
-            Self::Chunk(chunk) => (CHUNK, chunk.clone()),
+            Self::Chunk(at, chunk) => (CHUNK, [&at.to_be_bytes()[..], chunk].concat()),
             Self::Ack(received) => (ACK, received.to_be_bytes().to_vec()),
             Self::Cancel(reason) => (CANCEL, reason.clone().into_bytes()),
         };
@@ -68,7 +68,10 @@ impl Part {
                 Self::Offer(description)
             }
             ACCEPT => Self::Accept(number()?),
-            CHUNK => Self::Chunk(body.to_vec()),
+            CHUNK => {
+                let (at, chunk) = body.split_first_chunk::<8>()?;
+                Self::Chunk(u64::from_be_bytes(*at), chunk.to_vec())
+            }
             ACK => Self::Ack(number()?),
             CANCEL => Self::Cancel(String::from_utf8_lossy(body).into_owned()),
             _ => return None,
@@ -88,14 +91,20 @@ mod tests {
         for part in [
             Part::Offer(description),
             Part::Accept(0),
-            Part::Chunk(vec![1, 2, 3]),
+            Part::Chunk(1 << 33, vec![1, 2, 3]),
             Part::Ack(u64::MAX),
             Part::Cancel("no".into()),
         ] {
             assert_eq!(Part::read(&part.write(7)), Some((7, part)));
         }
-        for broken in [&[][..], &[1, 0, 0, 0], &[1, 0, 0, 0, 1, b'{'], &[2, 0, 0, 0, 1, 0], &[9, 0, 0, 0, 1]]
-        {
+        for broken in [
+            &[][..],
+            &[1, 0, 0, 0],
+            &[1, 0, 0, 0, 1, b'{'],
+            &[2, 0, 0, 0, 1, 0],
+            &[3, 0, 0, 0, 1, 0],
+            &[9, 0, 0, 0, 1],
+        ] {
             assert_eq!(Part::read(broken), None);
         }
     }

@@ -4,7 +4,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use patchbay_protocol::{ClientRequest, Joined, LeaveReason, Reply, RoomName, ServerEvent, TransportState};
+use patchbay_protocol::{
+    ClientRequest, ErrorCode, Joined, LeaveReason, Reply, RoomName, ServerEvent, TransportState,
+};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, interval, sleep, sleep_until};
 
@@ -21,6 +23,9 @@ const FALLBACK_AFTER: Duration = Duration::from_secs(3);
 const PING: Duration = Duration::from_secs(2);
 /// Between a topic that lost its carrier and the next try.
 const RETRY: Duration = Duration::from_secs(1);
+/// Between a transport that is lost for good and the next one; it doubles up to the last.
+const RENEW_FIRST: Duration = Duration::from_secs(10);
+const RENEW_LAST: Duration = Duration::from_secs(120);
 /// The last wait between two tries to join again.
 const REJOIN_LAST: Duration = Duration::from_secs(15);
 
@@ -42,6 +47,11 @@ pub(super) struct Driver {
     /// Keeps `path` alive while there is no transport.
     no_path: watch::Sender<PathState>,
     fallback_due: Option<Instant>,
+    /// When another transport is tried in place of a lost one, and what the wait after that is.
+    renewal_due: Option<Instant>,
+    renewal_wait: Duration,
+    /// The session that was joined in.
+    life: u64,
 }
 
 impl Driver {
@@ -56,11 +66,29 @@ impl Driver {
     ) -> Result<(), ClientError> {
         let bind = options.bind.unwrap_or_else(|| bind_for(server));
         let (no_path, path) = watch::channel(PathState::Failed);
-        let mut driver =
-            Self { options, bind, shared, told, transport: None, path, no_path, fallback_due: None };
-        if let Err(error) = driver.join().await {
-            driver.shared.signaling.close();
-            return Err(error);
+        let mut driver = Self {
+            options,
+            bind,
+            shared,
+            told,
+            transport: None,
+            path,
+            no_path,
+            fallback_due: None,
+            renewal_due: None,
+            renewal_wait: RENEW_FIRST,
+            life: 0,
+        };
+        loop {
+            match driver.join().await {
+                Ok(_) => break,
+                // The server was restarted right then; there is another session.
+                Err(ClientError::Refused(error)) if error.code == ErrorCode::SessionGone => {}
+                Err(error) => {
+                    driver.shared.signaling.close();
+                    return Err(error);
+                }
+            }
         }
         tokio::spawn(driver.run(happenings, orders));
         Ok(())
@@ -83,6 +111,7 @@ impl Driver {
             metadata: self.options.metadata.clone(),
             offer: description,
         };
+        self.life = self.shared.signaling.life();
         let Reply::Joined(joined) = self.shared.signaling.request(join).await? else {
             return Err(ClientError::Unexpected("a join that is not answered by joined".to_owned()));
         };
@@ -93,6 +122,7 @@ impl Driver {
             self.path = transport.state();
             self.transport = Some(transport);
             self.fallback_due = Some(Instant::now() + FALLBACK_AFTER);
+            self.renewal_wait = RENEW_FIRST;
         } else {
             self.fallback_due = Some(Instant::now());
         }
@@ -110,7 +140,7 @@ impl Driver {
     ) {
         let mut pings = interval(PING);
         let end = loop {
-            let due = self.fallback_due;
+            let (due, renewal) = (self.fallback_due, self.renewal_due);
             tokio::select! {
                 happening = happenings.recv() => match happening {
                     Some(happening) => {
@@ -133,6 +163,10 @@ impl Driver {
                 () = async { sleep_until(due.unwrap_or_else(Instant::now)).await }, if due.is_some() => {
                     self.fallback_due = None;
                     self.help_out().await;
+                }
+                () = async { sleep_until(renewal.unwrap_or_else(Instant::now)).await }, if renewal.is_some() => {
+                    self.renewal_due = None;
+                    self.renew().await;
                 }
                 _ = pings.tick() => self.measure(),
             }
@@ -161,6 +195,8 @@ impl Driver {
                 }
                 self.tell(RoomEvent::Resumed);
             }
+            // Unless a join has found out already.
+            Happening::Renewed if self.life == self.shared.signaling.life() => {}
             Happening::Renewed => return self.rejoin().await,
             Happening::Event(ServerEvent::Left { reason }) => {
                 return match reason {
@@ -180,16 +216,17 @@ impl Driver {
         match event {
             ServerEvent::Topic { channel, messages } => {
                 let topics = self.shared.topics();
-                let carrier = topics.values().filter_map(|carried| carried.carrier.as_ref());
-                if let Some(carrier) = carrier.into_iter().find(|it| it.fallback_channel() == Some(channel)) {
-                    carrier.deliver(messages);
+                let mut carriers = topics.values().filter_map(|carried| carried.carrier.as_ref());
+                if !carriers.any(|carrier| carrier.deliver(channel, &messages)) {
+                    tracing::debug!(channel, "messages for a topic that is not open");
                 }
             }
             ServerEvent::TopicClosed { channel, .. } => {
                 let mut lost = Vec::new();
                 for (label, carried) in self.shared.topics().iter_mut() {
-                    if carried.carrier.as_ref().and_then(Carrier::fallback_channel) == Some(channel) {
+                    if carried.carrier.as_mut().is_some_and(|carrier| carrier.end_fallback(channel)) {
                         carried.carrier = None;
+                        carried.topic.lose();
                         lost.push(label.clone());
                     }
                 }
@@ -200,10 +237,7 @@ impl Driver {
                 let signaling = self.shared.signaling.clone();
                 self.shared.methods.answer(signaling, call, method, Call { from, payload }, within);
             }
-            ServerEvent::Transport { state: TransportState::Failed { .. } } => {
-                self.end_transport().await;
-                self.fallback_due = Some(Instant::now());
-            }
+            ServerEvent::Transport { state: TransportState::Failed { .. } } => self.lose_transport().await,
             event => {
                 if let (ServerEvent::ParticipantLeft { participant, .. }, Some(files)) =
                     (&event, self.shared.files.get())
@@ -236,9 +270,7 @@ impl Driver {
                     Some(wait) => sleep(Duration::from_millis(wait)).await,
                     None if matches!(
                         error.code,
-                        patchbay_protocol::ErrorCode::NoNode
-                            | patchbay_protocol::ErrorCode::Overloaded
-                            | patchbay_protocol::ErrorCode::SessionGone
+                        ErrorCode::NoNode | ErrorCode::Overloaded | ErrorCode::SessionGone
                     ) =>
                     {
                         sleep(ceiling.mul_f64(rand::random())).await;
@@ -254,14 +286,58 @@ impl Driver {
         }
     }
 
+    /// There is no path any more. Topics go over signaling, until another transport finds one.
+    async fn lose_transport(&mut self) {
+        if self.transport.is_none() {
+            return;
+        }
+        self.end_transport().await;
+        self.fallback_due = Some(Instant::now());
+        self.renewal_due = Some(Instant::now() + self.renewal_wait);
+        self.renewal_wait = (self.renewal_wait * 2).min(RENEW_LAST);
+    }
+
+    /// Another transport in the same stay.
+    async fn renew(&mut self) {
+        match self.offer().await {
+            Ok(()) => {
+                let labels: Vec<String> = self.shared.topics().keys().cloned().collect();
+                for label in labels {
+                    self.carry(&label).await;
+                }
+            }
+            Err(error) => {
+                tracing::debug!(%error, "no other transport");
+                self.renewal_due = Some(Instant::now() + self.renewal_wait);
+                self.renewal_wait = (self.renewal_wait * 2).min(RENEW_LAST);
+            }
+        }
+    }
+
+    async fn offer(&mut self) -> Result<(), ClientError> {
+        let transport = Transport::open(self.bind).await?;
+        let (offer, description) = transport.offer().await?;
+        let request = ClientRequest::Offer { offer: description };
+        let Reply::Answered(answer) = self.shared.signaling.request(request).await? else {
+            return Err(ClientError::Unexpected("an offer that is not answered by answered".to_owned()));
+        };
+        transport.accept(offer, answer.sdp, Vec::new()).await?;
+        self.path = transport.state();
+        self.transport = Some(transport);
+        Ok(())
+    }
+
     /// Gives a topic a data channel, or leaves it to signaling where there is no transport.
     async fn carry(&mut self, label: &str) {
         let Some(topic) = self.topic(label) else { return };
         let Some(transport) = &self.transport else { return self.carry_by_signaling(&topic).await };
         match transport.channel(label, topic.options()).await {
             Ok(channel) => {
-                let carrier = Carrier::channel(topic, channel, self.when_lost(label));
-                self.put(label, carrier);
+                let lost = self.when_lost(label);
+                if let Some(carried) = self.shared.topics().get_mut(label) {
+                    let before = carried.carrier.take();
+                    carried.carrier = Some(Carrier::channel(topic, channel, before, lost));
+                }
             }
             Err(error) => {
                 tracing::debug!(%error, label, "no data channel");
@@ -274,22 +350,15 @@ impl Driver {
         let signaling = self.shared.signaling.clone();
         let label = topic.label();
         match Carrier::fallback(topic.clone(), signaling, self.when_lost(label)).await {
-            Ok(carrier) => self.put(label, carrier),
+            Ok(carrier) => {
+                if let Some(carried) = self.shared.topics().get_mut(label) {
+                    carried.carrier = Some(carrier);
+                }
+            }
             Err(error) => {
                 tracing::debug!(%error, label, "no topic over signaling");
                 self.later(label.to_owned());
             }
-        }
-    }
-
-    /// Another carrier takes a topic over.
-    fn put(&self, label: &str, carrier: Carrier) {
-        let mut topics = self.shared.topics();
-        let Some(carried) = topics.get_mut(label) else { return };
-        let before = carried.carrier.replace(carrier);
-        if let Some(channel) = before.as_ref().and_then(Carrier::fallback_channel) {
-            let signaling = self.shared.signaling.clone();
-            tokio::spawn(async move { signaling.request(ClientRequest::TopicClose { channel }).await });
         }
     }
 
@@ -311,16 +380,19 @@ impl Driver {
     }
 
     async fn path_changed(&mut self) {
+        if *self.path.borrow() == PathState::Failed {
+            return self.lose_transport().await;
+        }
         if !self.is_connected() {
-            self.fallback_due = Some(Instant::now() + FALLBACK_AFTER);
             return;
         }
         self.fallback_due = None;
+        self.renewal_wait = RENEW_FIRST;
         let fallbacks: Vec<String> = self
             .shared
             .topics()
             .iter()
-            .filter(|(_, carried)| carried.carrier.as_ref().is_some_and(|it| it.fallback_channel().is_some()))
+            .filter(|(_, carried)| carried.carrier.as_ref().is_some_and(Carrier::is_fallback))
             .map(|(label, _)| label.clone())
             .collect();
         for label in fallbacks {
@@ -343,15 +415,16 @@ impl Driver {
 
     fn drop_fallbacks(&self) {
         for carried in self.shared.topics().values_mut() {
-            if carried.carrier.as_ref().is_some_and(|it| it.fallback_channel().is_some()) {
+            if carried.carrier.as_ref().is_some_and(Carrier::is_fallback) {
                 carried.carrier = None;
+                carried.topic.lose();
             }
         }
     }
 
     async fn end_transport(&mut self) {
         for carried in self.shared.topics().values_mut() {
-            if carried.carrier.as_ref().is_some_and(|it| it.fallback_channel().is_none()) {
+            if carried.carrier.as_ref().is_some_and(|it| !it.is_fallback()) {
                 carried.carrier = None;
                 carried.topic.lose();
             }
@@ -359,6 +432,7 @@ impl Driver {
         if let Some(transport) = self.transport.take() {
             transport.close().await;
         }
+        self.renewal_due = None;
         self.path = self.no_path.subscribe();
     }
 

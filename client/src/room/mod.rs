@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use patchbay_protocol::{ChatLine, ClientRequest, Participant, ParticipantNumber, Reply, limit};
 use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
 
 pub use options::JoinOptions;
 pub use roster::RoomEvent;
@@ -23,10 +24,14 @@ use crate::{ClientError, ServerClock};
 use driver::{Driver, Order};
 use roster::Roster;
 
-/// A room. Clones are the same stay in it.
+/// How long leaving waits for what is still to be sent.
+const FLUSH: Duration = Duration::from_secs(1);
+
+/// A room. Clones are the same stay in it; it ends with the last of them, or with [`Room::leave`].
 #[derive(Clone)]
 pub struct Room {
     shared: Arc<Shared>,
+    _stay: Arc<Stay>,
     events: Arc<tokio::sync::Mutex<mpsc::UnboundedReceiver<RoomEvent>>>,
 }
 
@@ -38,6 +43,16 @@ struct Shared {
     topics: Mutex<BTreeMap<String, Carried>>,
     files: OnceLock<Files>,
     orders: mpsc::UnboundedSender<Order>,
+}
+
+/// Ends the stay when nobody holds the room any more.
+struct Stay(Arc<Shared>);
+
+impl Drop for Stay {
+    fn drop(&mut self) {
+        self.0.order(Order::Close);
+        self.0.signaling.close();
+    }
 }
 
 /// A topic and what carries it.
@@ -68,7 +83,8 @@ impl Room {
             orders,
         });
         Driver::begin(server, options, Arc::clone(&shared), happenings, queue, told).await?;
-        Ok(Self { shared, events: Arc::new(tokio::sync::Mutex::new(events)) })
+        let stay = Arc::new(Stay(Arc::clone(&shared)));
+        Ok(Self { shared, _stay: stay, events: Arc::new(tokio::sync::Mutex::new(events)) })
     }
 
     /// The own entry in the roster.
@@ -86,7 +102,7 @@ impl Room {
         self.shared.roster().participants()
     }
 
-    /// What happens in the room. `None` once it is closed. Unread events wait, so read them or drop the room.
+    /// What happens in the room. `None` once it is closed. Unread events wait, so read them now and then.
     pub async fn next_event(&self) -> Option<RoomEvent> {
         self.events.lock().await.recv().await
     }
@@ -111,7 +127,7 @@ impl Room {
 
     /// Files and other large things. The first use opens their topic.
     pub fn files(&self) -> Files {
-        let open = || Files::new(self.topic(file::TOPIC, TopicOptions::reliable()));
+        let open = || Files::new(self.topic(file::TOPIC, file::topic_options()));
         self.shared.files.get_or_init(open).clone()
     }
 
@@ -167,11 +183,32 @@ impl Room {
         &self.shared.signaling
     }
 
-    /// Leaves the room and closes everything.
+    /// Leaves the room and closes everything. What was sent before is brought to the server, unless that takes a second.
     pub async fn leave(&self) {
+        let _ = timeout(FLUSH, self.flush()).await;
         let _ = self.shared.signaling.request(ClientRequest::Leave {}).await;
         self.shared.order(Order::Close);
         self.shared.signaling.close();
+    }
+}
+
+impl Room {
+    async fn flush(&self) {
+        let carried: Vec<_> = self
+            .shared
+            .topics()
+            .values()
+            .map(|carried| (carried.topic.clone(), carried.carrier.as_ref().and_then(Carrier::data_channel)))
+            .collect();
+        for (topic, channel) in carried {
+            let outstanding = async || match &channel {
+                Some(channel) => channel.outstanding_bytes().await.unwrap_or(0),
+                None => 0,
+            };
+            while topic.has_unsent() || outstanding().await > 0 {
+                sleep(FLUSH / 200).await;
+            }
+        }
     }
 }
 

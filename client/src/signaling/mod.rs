@@ -4,11 +4,11 @@ mod session;
 mod socket;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use patchbay_protocol::{ClientRequest, Joined, ProtocolError, Reply, RequestId, ServerEvent};
-use tokio::sync::{mpsc, oneshot};
+use patchbay_protocol::{ClientRequest, Joined, ProtocolError, Reply, RequestId, Resume, ServerEvent};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::ClientError;
 
@@ -43,7 +43,10 @@ pub enum Happening {
 pub struct Signaling {
     orders: mpsc::UnboundedSender<Order>,
     next_id: Arc<AtomicU32>,
+    /// How many sessions there were before this one.
+    life: Arc<AtomicU64>,
     patience: Duration,
+    session: watch::Receiver<Option<Resume>>,
 }
 
 /// What the connection's task is told to do.
@@ -69,8 +72,11 @@ pub async fn connect(
     let patience = options.patience;
     let (orders, queue) = mpsc::unbounded_channel();
     let (happenings, incoming) = mpsc::unbounded_channel();
-    session::begin(url, options, queue, happenings).await?;
-    Ok((Signaling { orders, next_id: Arc::new(AtomicU32::new(session::FIRST_ID)), patience }, incoming))
+    let (told, session) = watch::channel(None);
+    let life = Arc::new(AtomicU64::new(0));
+    session::begin(url, options, queue, happenings, told, Arc::clone(&life)).await?;
+    let next_id = Arc::new(AtomicU32::new(session::FIRST_ID));
+    Ok((Signaling { orders, next_id, life, patience, session }, incoming))
 }
 
 impl Signaling {
@@ -84,6 +90,16 @@ impl Signaling {
             Ok(Err(_)) => Err(ClientError::Connection("closed before the reply came".to_owned())),
             Err(_) => Err(ClientError::Timeout { what: "a reply".to_owned(), waited: self.patience }),
         }
+    }
+
+    /// The session, as another connection would take it up from its first message on.
+    pub fn session(&self) -> Option<Resume> {
+        self.session.borrow().clone()
+    }
+
+    /// Which session it is: the number of those before.
+    pub(crate) fn life(&self) -> u64 {
+        self.life.load(Ordering::Acquire)
     }
 
     /// Sends a text as it is, which may be anything.

@@ -1,6 +1,8 @@
 //! The task that keeps a session: it numbers what came, keeps what waits for a reply, and takes the session up again.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -8,7 +10,7 @@ use patchbay_protocol::{
     ClientMessage, ClientRequest, Epoch, ErrorCode, PROTOCOL_VERSION, ProtocolError, Reply, RequestId,
     Resume, ServerEvent, ServerMessage, SessionId, limit,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, interval, sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -22,6 +24,8 @@ const HELLO_ID: RequestId = RequestId(1);
 /// The first ceiling of the wait before another connection is tried; it doubles up to the last.
 const RETRY_FIRST: Duration = Duration::from_millis(500);
 const RETRY_LAST: Duration = Duration::from_secs(15);
+/// How long a goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// A request whose reply has not come.
 struct Waiting {
@@ -39,6 +43,17 @@ struct Session {
     heartbeat: Duration,
     waiting: BTreeMap<RequestId, Waiting>,
     happenings: mpsc::UnboundedSender<Happening>,
+    /// The session, for whoever asks.
+    told: watch::Sender<Option<Resume>>,
+    life: Arc<AtomicU64>,
+}
+
+/// How the server took a hello.
+enum Greeting {
+    /// The session begins, or goes on.
+    Taken,
+    /// It goes on where a join was under way: whoever joins can't know whether it has an answer for the offer.
+    Halfway,
 }
 
 /// How a connection ended.
@@ -55,6 +70,8 @@ pub(super) async fn begin(
     options: SignalingOptions,
     orders: mpsc::UnboundedReceiver<Order>,
     happenings: mpsc::UnboundedSender<Happening>,
+    told: watch::Sender<Option<Resume>>,
+    life: Arc<AtomicU64>,
 ) -> Result<(), ClientError> {
     let mut session = Session {
         url,
@@ -65,6 +82,8 @@ pub(super) async fn begin(
         heartbeat: limit::HEARTBEAT_INTERVAL,
         waiting: BTreeMap::new(),
         happenings,
+        told,
+        life,
     };
     let socket = session.connect().await?;
     tokio::spawn(session.run(socket, orders));
@@ -76,7 +95,7 @@ impl Session {
         loop {
             let end = self.serve(&mut socket, &mut orders).await;
             let End::Lost(wait) = end else {
-                let _ = timeout(Duration::from_secs(1), socket.close(None)).await;
+                let _ = timeout(GOODBYE, socket.close(None)).await;
                 return;
             };
             // No goodbye: that would end the session.
@@ -101,12 +120,21 @@ impl Session {
                 self.greet(&mut socket).await?;
                 let _ = self.happenings.send(Happening::Renewed);
             }
-            outcome => outcome?,
+            Ok(Greeting::Halfway) => {
+                // A goodbye ends the session, and whatever had come of the join.
+                let _ = timeout(GOODBYE, socket.close(None)).await;
+                self.forget();
+                socket =
+                    socket::open(&self.url, self.options.token.as_deref(), self.options.patience).await?;
+                self.greet(&mut socket).await?;
+                let _ = self.happenings.send(Happening::Renewed);
+            }
+            outcome => drop(outcome?),
         }
         Ok(socket)
     }
 
-    async fn greet(&mut self, socket: &mut Socket) -> Result<(), ClientError> {
+    async fn greet(&mut self, socket: &mut Socket) -> Result<Greeting, ClientError> {
         let resume = self.ticket.clone().map(|(session, secret)| Resume {
             session,
             secret,
@@ -131,20 +159,35 @@ impl Session {
                 ServerEvent::Ok { id: HELLO_ID, result: Reply::Welcome(welcome) } => {
                     self.last_seq = seq;
                     self.epoch = welcome.epoch;
+                    self.told.send_replace(Some(Resume {
+                        session: welcome.session.clone(),
+                        secret: welcome.secret.clone(),
+                        epoch: Some(welcome.epoch),
+                        last_seq: 0,
+                    }));
                     self.ticket = Some((welcome.session, welcome.secret));
                     self.heartbeat = Duration::from_millis(welcome.heartbeat_ms.max(500));
-                    return Ok(());
+                    return Ok(Greeting::Taken);
                 }
                 ServerEvent::Ok { id: HELLO_ID, result: Reply::Resumed(resumed) } => {
-                    self.last_seq = resumed.next_seq.saturating_sub(1);
+                    // In the same life, what was missed comes first.
+                    if resumed.epoch != self.epoch || resumed.snapshot.is_some() {
+                        self.last_seq = resumed.next_seq.saturating_sub(1);
+                    }
                     self.epoch = resumed.epoch;
                     self.heartbeat = Duration::from_millis(resumed.heartbeat_ms.max(500));
+                    let is_join = |waiting: &Waiting| matches!(waiting.request, ClientRequest::Join { .. });
+                    if resumed.snapshot.is_some() && self.waiting.values().any(is_join) {
+                        return Ok(Greeting::Halfway);
+                    }
                     let _ = self.happenings.send(Happening::Resumed(resumed.snapshot));
-                    return Ok(());
+                    return Ok(Greeting::Taken);
                 }
                 ServerEvent::Error { id: None | Some(HELLO_ID), error } => return Err(error.into()),
                 _ => {
-                    return Err(ClientError::Unexpected("a hello that is not answered by welcome".to_owned()));
+                    return Err(ClientError::Unexpected(
+                        "a hello that is not answered by welcome".to_owned(),
+                    ));
                 }
             }
         }
@@ -154,6 +197,7 @@ impl Session {
     fn forget(&mut self) {
         self.ticket = None;
         self.last_seq = 0;
+        self.life.fetch_add(1, Ordering::AcqRel);
         for (_, waiting) in std::mem::take(&mut self.waiting) {
             let error = ProtocolError::new(ErrorCode::SessionGone, "the session ended before the reply came");
             let _ = waiting.reply.send(Err(error));
@@ -287,6 +331,11 @@ impl Session {
         match event {
             ServerEvent::Ok { id, result } => {
                 if let Some(waiting) = self.waiting.remove(&id) {
+                    if let ClientRequest::TopicClose { channel } = waiting.request {
+                        // Behind its last messages, for whoever waits for those.
+                        let closed = ServerEvent::TopicClosed { channel, reason: "closed".to_owned() };
+                        let _ = self.happenings.send(Happening::Event(closed));
+                    }
                     let _ = waiting.reply.send(Ok(result));
                 }
             }

@@ -257,6 +257,10 @@ impl Topic {
         self.shared.changed.notify_waiters();
     }
 
+    pub(crate) fn has_unsent(&self) -> bool {
+        self.state().has_unsent()
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
         self.state().is_closed
     }

@@ -39,6 +39,8 @@ pub(super) struct State {
     pub(super) is_carried: bool,
     pub(super) is_fallback: bool,
     pub(super) is_closed: bool,
+    /// The carrier is about to take a message.
+    is_sending: bool,
     pub(super) wants: Vec<Want>,
     pub(super) unread: VecDeque<Message>,
     pub(super) errors: VecDeque<(String, String)>,
@@ -90,12 +92,15 @@ impl State {
 
     /// The next message for the carrier.
     pub(super) fn next_outgoing(&mut self) -> Option<Vec<u8>> {
-        let message = match self.unsent.pop_front() {
-            Some(message) => message,
-            None => self.unsent_values.pop_first()?.1,
-        };
-        self.counters.sent += 1;
-        Some(message)
+        let message = self.unsent.pop_front().or_else(|| Some(self.unsent_values.pop_first()?.1));
+        self.is_sending = message.is_some();
+        self.counters.sent += u64::from(self.is_sending);
+        message
+    }
+
+    /// Whether something waits that its carrier could take.
+    pub(super) fn has_unsent(&self) -> bool {
+        self.is_carried && (self.is_sending || !self.unsent.is_empty() || !self.unsent_values.is_empty())
     }
 
     /// Another carrier is in use from here on. Returns what has to be said on it first.
@@ -111,6 +116,7 @@ impl State {
 
     pub(super) fn end_carrier(&mut self) {
         self.is_carried = false;
+        self.is_sending = false;
         self.welcome = None;
     }
 

@@ -8,7 +8,7 @@ mod server;
 mod wait;
 
 pub use relay::Relay;
-pub use server::{Mode, Server, peer_program, token};
+pub use server::{Mode, Server, example_program, peer_program, token};
 pub use wait::{figure, median, until};
 
 /// What a test returns: anything that goes wrong ends it.

@@ -50,7 +50,12 @@ impl Server {
         Self::start_each(mode, test, arguments, arguments).await
     }
 
-    async fn start_each(mode: Mode, test: &str, arguments: &[&str], of_node: &[&str]) -> Result<Self, String> {
+    async fn start_each(
+        mode: Mode,
+        test: &str,
+        arguments: &[&str],
+        of_node: &[&str],
+    ) -> Result<Self, String> {
         let port = free_port()?;
         let listen = format!("127.0.0.1:{port}");
         let mut server = Self { url: format!("http://{listen}"), processes: Vec::new(), first: Vec::new() };
@@ -64,7 +69,8 @@ impl Server {
         server.wait_for(if mode == Mode::Embedded { "/readyz" } else { "/healthz" }).await?;
         if mode == Mode::TwoProcesses {
             let link = format!("ws://{listen}/v1/nodes");
-            let mut second = vec!["sfu", "--signaling", &link, "--node-secret", NODE_SECRET, "--media-port", "0"];
+            let mut second =
+                vec!["sfu", "--signaling", &link, "--node-secret", NODE_SECRET, "--media-port", "0"];
             second.extend(of_node);
             server.spawn(test, &second)?;
             server.wait_for("/readyz").await?;
@@ -230,6 +236,13 @@ pub fn peer_program() -> Result<PathBuf, String> {
     program("patchbay-peer")
 }
 
+/// An example of the client crate.
+pub fn example_program(name: &str) -> Result<PathBuf, String> {
+    let directory = program("patchbay")?;
+    let path = directory.parent().unwrap_or(Path::new(".")).join("examples").join(name);
+    if path.exists() { Ok(path) } else { Err(format!("{} is not there", path.display())) }
+}
+
 /// A program of this workspace, built once unless `PATCHBAY_PREBUILT` says that it was.
 fn program(name: &str) -> Result<PathBuf, String> {
     static BUILT: OnceLock<Result<(), String>> = OnceLock::new();
@@ -238,16 +251,21 @@ fn program(name: &str) -> Result<PathBuf, String> {
             if std::env::var_os("PATCHBAY_PREBUILT").is_some() {
                 return Ok(());
             }
-            let output = Command::new(env!("CARGO"))
-                .args(["build", "--quiet", "--package", "patchbay", "--package", "patchbay-peer"])
-                .current_dir(env!("CARGO_MANIFEST_DIR"))
-                .output()
-                .map_err(|error| error.to_string())?;
-            if output.status.success() {
-                Ok(())
-            } else {
-                Err(String::from_utf8_lossy(&output.stderr).into_owned())
+            for what in [
+                &["--package", "patchbay", "--package", "patchbay-peer"][..],
+                &["--package", "patchbay-client", "--examples"],
+            ] {
+                let output = Command::new(env!("CARGO"))
+                    .args(["build", "--quiet"])
+                    .args(what)
+                    .current_dir(env!("CARGO_MANIFEST_DIR"))
+                    .output()
+                    .map_err(|error| error.to_string())?;
+                if !output.status.success() {
+                    return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+                }
             }
+            Ok(())
         })
         .clone()?;
     let path = target_directory().join(name);
