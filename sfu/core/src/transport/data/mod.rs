@@ -12,6 +12,7 @@ mod channel;
 mod clock;
 mod establish;
 mod flow;
+mod probe;
 mod receive;
 mod schedule;
 mod send;
@@ -33,6 +34,7 @@ use self::channel::Channel;
 use self::clock::SctpClock;
 use self::establish::{open_message, stream_reliability};
 use self::flow::Flow;
+use self::probe::TailProbe;
 use self::schedule::Schedule;
 use self::window::Window;
 use super::event::TransportEvent;
@@ -52,9 +54,9 @@ pub const MAX_STREAMS: u16 = 1024;
 /// there, and one of up to 1 MiB, which is too long, is still received and refused rather than stuck.
 const RECEIVE_BUFFER_BYTES: u32 = 1024 * 1024;
 /// Bytes in the queue of one channel above which it says that it has no room, at most and at least. Between the two it is
-/// what two round trips take. At least: a quarter of a second at 64 kbit/s.
+/// a fifth of what is under way. At least: 50 ms at 64 kbit/s.
 const HIGH_WATER_BYTES: usize = 256 * 1024;
-const MIN_HIGH_WATER_BYTES: usize = 2 * 1024;
+const MIN_HIGH_WATER_BYTES: usize = 400;
 /// Bytes in the queue of one channel.
 const QUEUE_BYTES: usize = 1024 * 1024;
 /// Messages in the queue of one channel.
@@ -108,6 +110,7 @@ pub struct DataChannels {
     schedule: Schedule,
     flow: Flow,
     window: Window,
+    probe: TailProbe,
     /// Bytes in the queues of all channels.
     queued_bytes: usize,
     /// Whether any channel may be above its high-water mark.
@@ -163,6 +166,7 @@ impl DataChannels {
             schedule: Schedule::default(),
             flow: Flow::default(),
             window: Window::default(),
+            probe: TailProbe::default(),
             queued_bytes: 0,
             has_over: false,
             outgoing: VecDeque::new(),
@@ -271,7 +275,8 @@ impl DataChannels {
     /// When [`handle_timeout`](Self::handle_timeout) is due.
     pub fn deadline(&self) -> Option<Instant> {
         let (_, association) = self.association.as_ref()?;
-        association.poll_timeout().map(|due| self.clock.own_time(due))
+        let of_machine = association.poll_timeout().map(|due| self.clock.own_time(due));
+        of_machine.into_iter().chain(self.probe.deadline()).min()
     }
 
     fn begin(&mut self, handle: AssociationHandle, association: Association) {
@@ -279,6 +284,7 @@ impl DataChannels {
         self.was_up = false;
         self.flow = Flow::default();
         self.window = Window::default();
+        self.probe = TailProbe::default();
         self.last_data = None;
     }
 

@@ -10,7 +10,7 @@ use rtc_shared::marshal::Unmarshal;
 
 use super::channel::Channel;
 use super::establish::{ack_message, channel_info, stream_reliability};
-use super::window::{highest_acknowledged, limit_sack};
+use super::window::{acknowledged, limit_sack};
 use super::{
     ChannelKey, DataChannels, MAX_ASSOCIATION_ATTEMPTS, MAX_CHANNELS, MAX_MESSAGE_BYTES, PEER,
     RECEIVE_BUFFER_BYTES,
@@ -35,9 +35,10 @@ impl DataChannels {
         if is_up && self.guard.had_data() {
             self.last_data = Some(packet.clone());
         }
-        let packet = match highest_acknowledged(&packet) {
-            Some(highest) => {
-                self.window.handle_sack(now, highest, self.flow.in_flight());
+        let packet = match acknowledged(&packet) {
+            Some((cumulative, highest)) => {
+                let sample = self.window.handle_sack(now, highest, self.flow.in_flight());
+                self.probe.handle_sack(now, cumulative, sample);
                 limit_sack(packet, self.window.bytes())
             }
             None => packet,
@@ -105,6 +106,10 @@ impl DataChannels {
     ) {
         if self.deadline().is_none_or(|due| now < due) {
             return;
+        }
+        if let Some((tsn, packet)) = self.probe.take_due(now) {
+            self.window.note_repeated(tsn);
+            self.outgoing.push_back(packet);
         }
         if let Some((_, association)) = &mut self.association {
             association.handle_timeout(self.clock.machine_time(now));

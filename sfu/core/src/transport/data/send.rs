@@ -1,11 +1,12 @@
 //! From the queues into SCTP, and from SCTP to be encrypted.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use bytes::Bytes;
-use rtc_sctp::{Payload, PayloadProtocolIdentifier};
+use rtc_sctp::{Payload, PayloadProtocolIdentifier, StreamId};
 
+use super::channel::Channel;
 use super::establish::stream_reliability;
 use super::{
     ChannelKey, DataChannels, HIGH_WATER_BYTES, MIN_HIGH_WATER_BYTES, Reliability, TRANSPORT_QUEUE_BYTES,
@@ -176,18 +177,25 @@ impl DataChannels {
             let Payload::RawEncode(packets) = transmit.message else { continue };
             for packet in &packets {
                 let (mut last, mut repeated) = (None, None);
+                let mut is_reliable = true;
                 for (kind, _, value) in chunks(packet).flatten() {
                     match kind {
-                        DATA => match self.flow.note_sent(value) {
-                            Some(tsn) => last = Some(tsn),
-                            None => repeated = word(value, 0),
-                        },
+                        DATA => {
+                            match self.flow.note_sent(value) {
+                                Some(tsn) => last = Some(tsn),
+                                None => repeated = word(value, 0),
+                            }
+                            is_reliable &= is_on_reliable(&self.channels, value);
+                        }
                         SACK => self.guard.note_sack_sent(value),
                         _ => {}
                     }
                 }
                 if let Some(tsn) = last {
-                    self.window.note_sent(now, tsn);
+                    self.window.note_sent(now, tsn, packet.len());
+                }
+                if let Some(last) = last.or(repeated) {
+                    self.probe.note_sent(now, last, Some(packet).filter(|_| is_reliable));
                 }
                 if let Some(tsn) = repeated {
                     self.window.note_repeated(tsn);
@@ -224,10 +232,10 @@ impl DataChannels {
         has_room
     }
 
-    /// Bytes in the queue of a channel above which it has no room: as much as is under way, twice. On a slow path that is
-    /// little, so that what waits is still fresh; on a fast one it is enough for the path never to run dry.
+    /// Bytes in the queue of a channel above which it has no room: a fifth of what is under way. Each SACK makes room and tells
+    /// of it, so the path never runs dry, and what waits is a fifth of a round trip old: fresh on a slow path, too.
     fn high_water_bytes(&self) -> usize {
-        (2 * self.flow.in_flight()).clamp(MIN_HIGH_WATER_BYTES, HIGH_WATER_BYTES)
+        (self.flow.in_flight() / 5).clamp(MIN_HIGH_WATER_BYTES, HIGH_WATER_BYTES)
     }
 
     /// Notes which channels are above their high-water mark: they are to be told of when they no longer are.
@@ -245,4 +253,11 @@ impl DataChannels {
             }
         }
     }
+}
+
+/// Whether what a DATA chunk carries may be repeated at will.
+fn is_on_reliable(channels: &BTreeMap<StreamId, Channel>, chunk: &[u8]) -> bool {
+    const STREAM_AT: usize = 4;
+    let stream = chunk.get(STREAM_AT..).and_then(|it| it.first_chunk()).map(|it| u16::from_be_bytes(*it));
+    stream.and_then(|id| channels.get(&id)).is_none_or(|it| it.info.reliability == Reliability::Reliable)
 }

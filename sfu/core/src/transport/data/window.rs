@@ -20,8 +20,8 @@ use crate::transport::sctp_guard::{SACK, chunks, is_ahead, word};
 const TARGET_DELAY: Duration = Duration::from_millis(30);
 /// At first, in bytes. The machine's own window begins with 4,380.
 const FIRST_BYTES: u32 = 32 * 1024;
-/// Two packets: 0.3 s at 64 kbit/s. One that is lost is still noticed without a time-out, as each that comes after it makes room
-/// for another, until there are three.
+/// Two packets of the length that they have, here the longest: 0.3 s at 64 kbit/s. One that is lost is still noticed without a
+/// time-out, as each that comes after it makes room for another, until there are three.
 const MIN_BYTES: u32 = 2 * 1191;
 /// What a receive window is at most, in practice. Cost of raising: as much memory for a transport that is fast and far away.
 const MAX_BYTES: u32 = 4 * 1024 * 1024;
@@ -31,7 +31,7 @@ const BASE_AGE: Duration = Duration::from_secs(15);
 /// So many late packets in a row are a queue; fewer may be chance.
 const LATE_SAMPLES: u8 = 8;
 /// After so many rounds with a smaller window the queue is shorter, if it is ours.
-const FOREIGN_ROUNDS: u8 = 4;
+const FOREIGN_ROUNDS: u8 = 3;
 /// Packets whose time of departure is remembered.
 const MAX_REMEMBERED: usize = 4096;
 
@@ -51,6 +51,14 @@ pub(super) struct Window {
     round_end: Option<u32>,
     /// Shortest round trip in this round.
     round: Option<Duration>,
+    /// The longest packet of this round.
+    round_packet: usize,
+    /// The least that the window may be.
+    least: u32,
+    /// The most bytes that were under way in this round.
+    round_flight: usize,
+    /// All round trips in this round, and how many.
+    sum: (Duration, u32),
     /// Whether something waited for the window in this round.
     is_limiting: bool,
     /// Shortest round trip in this half of the time that counts, and in the one before.
@@ -72,6 +80,10 @@ impl Default for Window {
             arrived: None,
             round_end: None,
             round: None,
+            round_packet: 0,
+            least: MIN_BYTES,
+            round_flight: 0,
+            sum: (Duration::ZERO, 0),
             is_limiting: false,
             base: [None; 2],
             base_since: None,
@@ -83,7 +95,8 @@ impl Default for Window {
 
 impl Window {
     /// A packet left whose last new TSN this is.
-    pub(super) fn note_sent(&mut self, now: Instant, tsn: u32) {
+    pub(super) fn note_sent(&mut self, now: Instant, tsn: u32, bytes: usize) {
+        self.round_packet = self.round_packet.max(bytes);
         if self.sent.len() < MAX_REMEMBERED {
             self.sent.push_back((tsn, now));
         }
@@ -102,19 +115,22 @@ impl Window {
     }
 
     /// A SACK came. `highest` is the last TSN that it acknowledges, `in_flight` so many bytes were under way until now.
-    pub(super) fn handle_sack(&mut self, now: Instant, highest: u32, in_flight: usize) {
+    /// Returns the round trip if it tells of one.
+    pub(super) fn handle_sack(&mut self, now: Instant, highest: u32, in_flight: usize) -> Option<Duration> {
         if self.arrived.is_some_and(|arrived| !is_ahead(highest, arrived)) {
-            return;
+            return None;
         }
+        self.round_flight = self.round_flight.max(in_flight);
         self.arrived = Some(highest);
         let mut last = None;
         while let Some(&(tsn, at)) = self.sent.front().filter(|(tsn, _)| !is_ahead(*tsn, highest)) {
             self.sent.pop_front();
             last = Some((tsn, at));
         }
-        if let Some((_, at)) = last.filter(|(tsn, _)| *tsn == highest) {
-            let sample = now.saturating_duration_since(at);
+        let sample = last.filter(|(tsn, _)| *tsn == highest).map(|(_, at)| now.saturating_duration_since(at));
+        if let Some(sample) = sample {
             self.round = Some(self.round.map_or(sample, |it| it.min(sample)));
+            self.sum = (self.sum.0 + sample, self.sum.1 + 1);
             self.note_base(now, sample);
             self.end_start(sample, in_flight);
         }
@@ -122,6 +138,7 @@ impl Window {
             self.round_end = self.sent.back().map(|(tsn, _)| *tsn);
             self.end_round();
         }
+        sample
     }
 
     /// The window in bytes.
@@ -137,7 +154,7 @@ impl Window {
             if self.is_limiting && self.probe.is_none() {
                 // To the end of this round, and a whole one.
                 self.probe = Some((self.bytes, 2));
-                self.bytes = (self.bytes / 2).max(MIN_BYTES);
+                self.bytes = (self.bytes / 2).max(self.least);
             }
         }
         let [current, _] = &mut self.base;
@@ -151,12 +168,18 @@ impl Window {
         if self.is_starting && self.late >= LATE_SAMPLES {
             self.is_starting = false;
             let in_flight = u32::try_from(in_flight).unwrap_or(MAX_BYTES);
-            self.bytes = self.bytes.min(in_flight).clamp(MIN_BYTES, MAX_BYTES);
+            self.bytes = self.bytes.min(in_flight).clamp(self.least, MAX_BYTES);
         }
     }
 
     fn end_round(&mut self) {
         let is_limiting = std::mem::take(&mut self.is_limiting);
+        let longest = u32::try_from(std::mem::take(&mut self.round_packet)).unwrap_or(MIN_BYTES);
+        self.least = (2 * longest).clamp(MIN_BYTES / 4, MIN_BYTES);
+        // What waits may wait for the machine's window, and not for this one. A window that was not used says nothing.
+        let flight = u32::try_from(std::mem::take(&mut self.round_flight)).unwrap_or(MAX_BYTES);
+        let is_used = flight >= self.bytes / 2;
+        let (sum, count) = std::mem::take(&mut self.sum);
         let (Some(round), Some(base)) = (self.round.take(), self.base.into_iter().flatten().min()) else {
             return;
         };
@@ -169,42 +192,48 @@ impl Window {
         if is_limiting && delay > TARGET_DELAY {
             // What of it would not lie in a queue beyond the target; at most half at a time, as one round may be an exception.
             self.is_starting = false;
-            let (before, longest, rounds) = self.cut.unwrap_or((self.bytes, delay, 0));
+            let (before, longest, rounds) = self.cut.unwrap_or((self.bytes.min(flight), delay, 0));
             let longest = longest.max(delay);
             self.cut = Some((before, longest, rounds.saturating_add(1)));
-            if rounds >= FOREIGN_ROUNDS && self.bytes <= before / 2 && delay > longest / 8 * 7 {
+            let is_shorter = self.bytes <= before / 2 && self.bytes > self.least;
+            if rounds >= FOREIGN_ROUNDS && is_shorter && delay > longest / 8 * 7 {
                 // The queue does not become shorter, so it is not ours: somebody else fills it, and it is part of the path.
                 (self.bytes, self.cut) = (before, None);
                 self.base = [Some(round.saturating_sub(TARGET_DELAY / 2)), None];
                 return;
             }
             let share = (base + TARGET_DELAY).as_secs_f64() / round.as_secs_f64();
-            self.bytes = (f64::from(self.bytes) * share.max(0.5)) as u32;
-            self.bytes = self.bytes.clamp(MIN_BYTES, MAX_BYTES);
+            self.bytes = (f64::from(self.bytes.min(flight)) * share.max(0.5)) as u32;
+            self.bytes = self.bytes.clamp(self.least, MAX_BYTES);
             return;
         }
         if delay <= TARGET_DELAY {
             self.cut = None;
         }
-        if is_limiting && self.is_starting && delay < TARGET_DELAY / 2 {
+        // The shortest round trip may be that of a packet that came upon an idle path, with a queue behind it.
+        let mean = (sum / count.max(1)).saturating_sub(base);
+        let is_used = is_used && mean < TARGET_DELAY;
+        if is_limiting && is_used && self.is_starting && delay < TARGET_DELAY / 2 {
             self.bytes = self.bytes.saturating_mul(2);
-        } else if is_limiting && delay < TARGET_DELAY / 2 {
+        } else if is_limiting && is_used && delay < TARGET_DELAY / 2 {
             self.is_starting = false;
             self.bytes = self.bytes.saturating_add(self.bytes / 8);
         }
-        self.bytes = self.bytes.clamp(MIN_BYTES, MAX_BYTES);
+        self.bytes = self.bytes.clamp(self.least, MAX_BYTES);
     }
 }
 
-/// The last TSN that a packet's SACK acknowledges, gaps included (RFC 9260 §3.3.4); `None` without a SACK.
-pub(super) fn highest_acknowledged(packet: &[u8]) -> Option<u32> {
+/// What a packet's SACK acknowledges: everything up to the first TSN, and nothing after the second (RFC 9260 §3.3.4); `None`
+/// without a SACK.
+pub(super) fn acknowledged(packet: &[u8]) -> Option<(u32, u32)> {
     const GAPS_AT: usize = 12;
     let (_, _, value) = chunks(packet).flatten().find(|(kind, _, _)| *kind == SACK)?;
     let acknowledged = word(value, 0)?;
     let gaps =
         value.get(8..).and_then(|it| it.first_chunk()).map_or(0, |it| usize::from(u16::from_be_bytes(*it)));
     let end = gaps.checked_sub(1).and_then(|last| value.get(GAPS_AT + 4 * last + 2..)?.first_chunk());
-    Some(acknowledged.wrapping_add(end.map_or(0, |it| u32::from(u16::from_be_bytes(*it)))))
+    let beyond = end.map_or(0, |it| u32::from(u16::from_be_bytes(*it)));
+    Some((acknowledged, acknowledged.wrapping_add(beyond)))
 }
 
 /// The packet with no more room in its SACKs than this, and its checksum made right again.
@@ -255,7 +284,7 @@ mod tests {
             delay = serialized.saturating_sub(base);
             for _ in 0..4 {
                 tsn = tsn.wrapping_add(1);
-                window.note_sent(now, tsn);
+                window.note_sent(now, tsn, 1_000);
             }
             window.note_limiting();
             now += base + delay;
@@ -287,11 +316,11 @@ mod tests {
         for round in 0..200 {
             let foreign = if round < 50 { 0 } else { 150 };
             for tsn in 0..4 {
-                window.note_sent(now, round * 4 + tsn);
+                window.note_sent(now, round * 4 + tsn, 1_000);
             }
             window.note_limiting();
             now += Duration::from_millis(20 + foreign);
-            window.handle_sack(now, round * 4 + 3, 100_000);
+            window.handle_sack(now, round * 4 + 3, window.bytes() as usize);
             if round > 60 {
                 smallest = smallest.min(window.bytes());
             }
@@ -304,7 +333,7 @@ mod tests {
         let mut window = Window::default();
         let now = Instant::now();
         for tsn in 1..1_000 {
-            window.note_sent(now, tsn);
+            window.note_sent(now, tsn, 1_000);
             window.handle_sack(now + Duration::from_millis(20), tsn, 1_000);
         }
         assert_eq!(window.bytes(), FIRST_BYTES);
@@ -315,7 +344,7 @@ mod tests {
         let mut packet = vec![0; 12];
         packet.extend([3, 0, 0, 20, 0, 0, 1, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 2, 0, 5]);
         let packet = Bytes::from(packet);
-        assert_eq!(highest_acknowledged(&packet), Some(0x105));
+        assert_eq!(acknowledged(&packet), Some((0x100, 0x105)));
         assert_eq!(limit_sack(packet.clone(), 0x10000), packet);
         let limited = limit_sack(packet.clone(), 0xffff);
         assert_eq!(limited[..8], packet[..8]);
