@@ -38,8 +38,8 @@ export class Session extends EventTarget {
   #slots = new Map();
   /** Sections that carried a publication once. @type {RTCRtpTransceiver[]} */
   #spare = [];
-  /** An offer failed, so the server does not know what the sections are for by now. */
-  #isOwing = false;
+  /** The server has had no offer yet, or one failed: it does not know what the sections are for by now. */
+  #isOwing = true;
   #ended = false;
   #hasJoined = false;
   /** ICE restarts before media has flowed. */

@@ -9,6 +9,7 @@
 //! files. What it receives is not decoded; a *frame* is counted when all its packets are there and the frames it
 //! builds upon are, back to a keyframe.
 
+mod arena;
 mod assembler;
 mod config;
 mod connection;
@@ -24,6 +25,7 @@ mod signaling;
 mod stats;
 mod topic;
 
+pub use arena::ArenaBot;
 pub use config::{Channel, PeerConfig, Picture, Publication, Way};
 pub use error::PeerError;
 pub use http::{Request, Response, request};

@@ -5,7 +5,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use patchbay_peer::{AudioClip, Channel, Loudness, Peer, PeerConfig, Picture, Publication, VideoClip, Way};
+use patchbay_client::JoinOptions;
+use patchbay_peer::{
+    ArenaBot, AudioClip, Channel, Loudness, Peer, PeerConfig, Picture, Publication, VideoClip, Way,
+};
 use patchbay_protocol::{ParticipantNumber, SlotSource, Source, TrackId};
 
 /// Joins a Patchbay room without a browser, publishes and receives, and prints statistics as JSON lines.
@@ -35,6 +38,9 @@ struct Arguments {
     /// A JWT, when the server asks for one.
     #[arg(long, env = "PATCHBAY_TOKEN")]
     token: Option<String>,
+    /// Let so many bots walk about in the arena (`/arena` of the server), and nothing else.
+    #[arg(long, value_name = "COUNT")]
+    arena: Option<u32>,
     /// How many peers.
     #[arg(long, default_value_t = 1)]
     count: usize,
@@ -102,6 +108,13 @@ async fn main() -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::from_default_env();
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let arguments = Arguments::parse();
+    if let Some(count) = arguments.arena {
+        let outcome = run_arena(&arguments, count).await;
+        if let Err(error) = &outcome {
+            complain(&error.to_string());
+        }
+        return if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     let configs = match configs(&arguments) {
         Ok(configs) => configs,
         Err(problem) => {
@@ -163,6 +176,41 @@ async fn run(arguments: &Arguments, configs: Vec<PeerConfig>) -> Result<bool, pa
         let _ = peer.leave().await;
     }
     Ok(expected)
+}
+
+/// Bots until it is over; a line of JSON with how many there are and what they sent.
+async fn run_arena(arguments: &Arguments, count: u32) -> Result<(), patchbay_client::ClientError> {
+    let mut bots = Vec::new();
+    for number in 1..=count {
+        let mut options = JoinOptions::new(arguments.room.as_str()).identity(format!("bot-{number}"));
+        options.token.clone_from(&arguments.token);
+        options.bind = Some(arguments.bind);
+        bots.push(ArenaBot::join(&arguments.server, options, number).await?);
+    }
+    let print = |bots: &[ArenaBot]| {
+        let sent: u64 = bots.iter().map(ArenaBot::sent).sum();
+        println!(
+            "{}",
+            serde_json::json!({"schema": 1, "identity": "arena", "bots": bots.len(), "sent": sent})
+        );
+    };
+    print(&bots);
+    let started = tokio::time::Instant::now();
+    let never = f64::MAX / 4.0;
+    let end = if arguments.duration > 0.0 { arguments.duration } else { never };
+    let mut next_stats = arguments.stats_every.unwrap_or(never);
+    while next_stats < end || started.elapsed().as_secs_f64() < end {
+        tokio::select! {
+            () = until(started, next_stats.min(end)) => {}
+            _ = tokio::signal::ctrl_c() => break,
+        }
+        print(&bots);
+        next_stats += arguments.stats_every.unwrap_or(never);
+    }
+    for bot in bots {
+        bot.leave().await;
+    }
+    Ok(())
 }
 
 async fn until(started: tokio::time::Instant, seconds: f64) {

@@ -17,6 +17,12 @@ const ACK_BYTES = WINDOW_BYTES / 4;
 const ASK_AGAIN_MS = 3_000;
 /** How long an offer waits for an answer, and a transfer for its next sign of life. */
 const PATIENCE_MS = 60_000;
+/** What all transfers together send at most: three quarters of what the server takes from one participant. */
+const BYTES_PER_MS = 3 * 1.048_576 * 1_000;
+/** What was not used of it for so long may be used at once. */
+const BURST_MS = 50;
+/** How long what somebody said last may take beyond the word that it left. */
+const LAST_WORDS_MS = 1_000;
 /** Transfers from one sender at a time. */
 const OFFERS = 16;
 
@@ -29,6 +35,7 @@ const CANCEL = 5;
 /**
  * @typedef {object} FileHost
  * @property {() => import("./topic.js").Topic} topic
+ * @property {(bytes: number) => Promise<void>} pace waits for what all transfers together may send
  * @property {(callback: () => void, ms: number) => any} setTimeout
  * @property {(timer: any) => void} clearTimeout
  */
@@ -183,6 +190,7 @@ export class OutgoingFile extends Transfer {
         const at = this.#at;
         const chunk = await this.#content.slice(at, at + CHUNK_BYTES).arrayBuffer();
         await this.#host.topic().ready;
+        await this.#host.pace(chunk.byteLength);
         if (this.isOver) return;
         if (this.#at !== at) continue;
         this.#at += chunk.byteLength;
@@ -332,6 +340,22 @@ export class IncomingFile extends Transfer {
   }
 }
 
+/**
+ * Spreads what is sent over time: what is more than the server takes would be dropped there.
+ * @param {{now: () => number, setTimeout: (callback: () => void, ms: number) => any}} host
+ * @returns {FileHost["pace"]}
+ */
+export function pacer(host) {
+  let due = 0;
+  return async (bytes) => {
+    const now = host.now();
+    const at = Math.max(due, now - BURST_MS);
+    due = at + bytes / BYTES_PER_MS;
+    // Timers are coarse: a little ahead is not waited for.
+    if (at - now > 10) await new Promise((resolve) => void host.setTimeout(() => resolve(undefined), at - now));
+  };
+}
+
 /** `room.files`: sends, and says `offer` when somebody sends. */
 export class Files extends EventTarget {
   #host;
@@ -367,9 +391,12 @@ export class Files extends EventTarget {
 
   /** Somebody is gone. For the SDK itself. @param {number} participant */
   forget(participant) {
-    for (const file of [...this.#outgoing.values(), ...this.#incoming.values()]) {
-      if (file.peer === participant) file.end(new PatchbayError("unknown_participant", "The other side has left the room."));
-    }
+    // That it has everything may still be on its way.
+    this.#host.setTimeout(() => {
+      for (const file of [...this.#outgoing.values(), ...this.#incoming.values()]) {
+        if (file.peer === participant) file.end(new PatchbayError("unknown_participant", "The other side has left the room."));
+      }
+    }, LAST_WORDS_MS);
   }
 
   /** @param {import("./topic.js").TopicMessageEvent} event */

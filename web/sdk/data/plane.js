@@ -5,7 +5,7 @@
 import { Calls } from "./rpc.js";
 import { ChannelCarrier, SignalingCarrier } from "./carrier.js";
 import { ServerClock } from "./clock.js";
-import { FILE_TOPIC, Files } from "./file.js";
+import { FILE_TOPIC, Files, pacer } from "./file.js";
 import { Topic } from "./topic.js";
 
 /** A channel that is not open after this is helped out by signaling. */
@@ -97,7 +97,8 @@ export class DataPlane {
   /** Transfers of large things. The first use opens their topic. */
   get files() {
     return (this.#files ??= new Files({
-      topic: () => this.topic(FILE_TOPIC, { mode: "relay" }),
+      topic: () => this.topic(FILE_TOPIC, { mode: "relay", slow: "wait" }),
+      pace: pacer(this.#host),
       setTimeout: (callback, ms) => this.#host.setTimeout(callback, ms),
       clearTimeout: (timer) => this.#host.clearTimeout(timer),
     }));
