@@ -1,7 +1,7 @@
 # The parts of the test run: which there are, what they need, how one is run. Sourced by tests/run.
 
 # In the order they are run: what fails fastest comes first.
-ALL_PARTS=(lint purity unit js sim e2e browser connections strangers net tls ice-tcp turn recovery matrix doctor containers sessions operation prometheus screens bench)
+ALL_PARTS=(lint purity unit js sim e2e browser connections strangers net tls ice-tcp turn recovery matrix doctor containers sessions operation prometheus api screens bench)
 # What proves that a room works.
 ROOM_PARTS=(js sim e2e browser strangers net screens bench)
 # What proves that every network will do.

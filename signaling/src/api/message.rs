@@ -5,18 +5,21 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use patchbay_protocol::{Reply, TransportId};
+use patchbay_protocol::{ErrorCode, Reply, TransportId};
 
 use super::error::{ApiError, Body, Outcome, Path, Query};
 use super::room::{identity, out_of_place, room_name};
-use super::schema::{Call, CallResult, Data, Line, LineList, LinePage, NewLine, RoomText};
+use super::schema::{Call, CallResult, Data, IdentityText, Line, LineList, LinePage, NewLine, RoomText};
 use crate::app::App;
 use crate::room::{ServerData, ServerReply, ServerRequest};
 use crate::rooms::random_53_bits;
 
+/// The highest number that JSON in JavaScript keeps whole.
+const LAST_NUMBER: u64 = (1 << 53) - 1;
+
 /// Calls a method of a participant, as its SDK registered it.
 #[utoipa::path(post, path = "/v1/rooms/{room}/participants/{identity}/rpc", tag = "messages",
-    operation_id = "call", params(("room" = RoomText, Path), ("identity" = String, Path)), request_body = Call,
+    operation_id = "call", params(("room" = RoomText, Path), ("identity" = IdentityText, Path)), request_body = Call,
     security(("bearer" = [])),
     responses((status = 200, body = CallResult),
         (status = 502, body = super::error::ApiErrorBody, description = "The participant answered with an error, or left."),
@@ -43,6 +46,9 @@ pub(super) async fn history(
     Path(room): Path<String>,
     Query(page): Query<LinePage>,
 ) -> Outcome<Json<LineList>> {
+    if page.before.is_some_and(|before| before > LAST_NUMBER) {
+        return Err(ApiError::invalid("before is at most 9007199254740991"));
+    }
     let request = ServerRequest::History { before: page.before, limit: page.limit };
     match app.rooms.ask(&room_name(&room)?, request).await? {
         ServerReply::Said(Reply::History { lines, more }) => {
@@ -98,6 +104,12 @@ pub(super) async fn data(
         key: body.key,
         to: body.to,
     };
-    app.rooms.ask(&room, ServerRequest::Data(Box::new(data))).await?;
+    app.rooms.ask(&room, ServerRequest::Data(Box::new(data))).await.map_err(|error| match error.code {
+        // The path is there; who is named in the body is not.
+        ErrorCode::UnknownParticipant => {
+            ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "unknown_participant", error.message)
+        }
+        _ => error.into(),
+    })?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -37,7 +37,7 @@ const BODY_BYTES: usize = 384 * 1024;
         description = "The server's API: rooms, participants, messages, tokens, events.",
         license(name = "MIT OR Apache-2.0")
     ),
-    components(schemas(error::ApiErrorBody)),
+    components(schemas(error::ApiErrorBody, schema::IdentityText, schema::RoomText)),
     modifiers(&Security)
 )]
 struct Root;
@@ -129,6 +129,13 @@ mod tests {
         }
         let table: BTreeSet<_> = guard::TABLE.iter().map(|(method, path, _)| (*method, *path)).collect();
         assert_eq!(table, operations);
-        assert!(document.to_json().unwrap().contains("ApiErrorBody"));
+        let text = document.to_json().unwrap();
+        let schemas = &document.components.unwrap().schemas;
+        let references: BTreeSet<&str> =
+            text.split("\"#/components/schemas/").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        assert!(references.contains("ApiErrorBody"));
+        for name in references {
+            assert!(schemas.contains_key(name), "{name} is not in the document");
+        }
     }
 }

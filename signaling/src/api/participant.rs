@@ -7,7 +7,9 @@ use patchbay_protocol::TrackId;
 
 use super::error::{ApiError, Body, Outcome, Path, Query};
 use super::room::{everybody, identity, out_of_place, page_size, room_name};
-use super::schema::{Mute, Page, Participant, ParticipantList, ParticipantUpdate, Removal, RoomText};
+use super::schema::{
+    IdentityText, Mute, Page, Participant, ParticipantList, ParticipantUpdate, Removal, RoomText,
+};
 use crate::app::App;
 use crate::room::{ParticipantChanges, ServerReply, ServerRequest, WhichTrack};
 
@@ -54,7 +56,7 @@ async fn act(app: &App, room: &str, request: ServerRequest) -> Outcome<StatusCod
 
 /// One participant.
 #[utoipa::path(get, path = "/v1/rooms/{room}/participants/{identity}", tag = "participants",
-    operation_id = "show_participant", params(("room" = RoomText, Path), ("identity" = String, Path)),
+    operation_id = "show_participant", params(("room" = RoomText, Path), ("identity" = IdentityText, Path)),
     security(("bearer" = [])), responses((status = 200, body = Participant)))]
 pub(super) async fn show(State(app): State<App>, Path((room, who)): Who) -> Outcome<Json<Participant>> {
     let identity = identity(who)?;
@@ -63,7 +65,7 @@ pub(super) async fn show(State(app): State<App>, Path((room, who)): Who) -> Outc
 
 /// Changes a participant's entry, or what it may do.
 #[utoipa::path(patch, path = "/v1/rooms/{room}/participants/{identity}", tag = "participants",
-    operation_id = "update_participant", params(("room" = RoomText, Path), ("identity" = String, Path)),
+    operation_id = "update_participant", params(("room" = RoomText, Path), ("identity" = IdentityText, Path)),
     request_body = ParticipantUpdate, security(("bearer" = [])), responses((status = 200, body = Participant)))]
 pub(super) async fn update(
     State(app): State<App>,
@@ -83,7 +85,7 @@ pub(super) async fn update(
 
 /// Removes a participant, for good with `ban`.
 #[utoipa::path(delete, path = "/v1/rooms/{room}/participants/{identity}", tag = "participants",
-    operation_id = "remove_participant", params(("room" = RoomText, Path), ("identity" = String, Path), Removal),
+    operation_id = "remove_participant", params(("room" = RoomText, Path), ("identity" = IdentityText, Path), Removal),
     security(("bearer" = [])), responses((status = 204)))]
 pub(super) async fn remove(
     State(app): State<App>,
@@ -96,7 +98,7 @@ pub(super) async fn remove(
 
 /// Mutes or unmutes a track of a participant.
 #[utoipa::path(post, path = "/v1/rooms/{room}/participants/{identity}/mute", tag = "participants",
-    operation_id = "mute", params(("room" = RoomText, Path), ("identity" = String, Path)), request_body = Mute,
+    operation_id = "mute", params(("room" = RoomText, Path), ("identity" = IdentityText, Path)), request_body = Mute,
     security(("bearer" = [])), responses((status = 204)))]
 pub(super) async fn mute(
     State(app): State<App>,
@@ -113,7 +115,7 @@ pub(super) async fn mute(
 
 /// Lets somebody in who waits.
 #[utoipa::path(post, path = "/v1/rooms/{room}/participants/{identity}/admit", tag = "participants",
-    operation_id = "admit", params(("room" = RoomText, Path), ("identity" = String, Path)),
+    operation_id = "admit", params(("room" = RoomText, Path), ("identity" = IdentityText, Path)),
     security(("bearer" = [])), responses((status = 204)))]
 pub(super) async fn admit(State(app): State<App>, Path((room, who)): Who) -> Outcome<StatusCode> {
     act(&app, &room, ServerRequest::Admit { identity: identity(who)? }).await
@@ -121,7 +123,7 @@ pub(super) async fn admit(State(app): State<App>, Path((room, who)): Who) -> Out
 
 /// Sends somebody away who waits.
 #[utoipa::path(post, path = "/v1/rooms/{room}/participants/{identity}/deny", tag = "participants",
-    operation_id = "deny", params(("room" = RoomText, Path), ("identity" = String, Path)),
+    operation_id = "deny", params(("room" = RoomText, Path), ("identity" = IdentityText, Path)),
     security(("bearer" = [])), responses((status = 204)))]
 pub(super) async fn deny(State(app): State<App>, Path((room, who)): Who) -> Outcome<StatusCode> {
     act(&app, &room, ServerRequest::Deny { identity: identity(who)? }).await

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use patchbay_protocol::{ErrorCode, ProtocolError, RoomChanges, RoomName, limit};
 
 use super::error::{ApiError, Body, Outcome, Path, Query};
-use super::schema::{NewRoom, Page, Room, RoomList, RoomUpdate, Track, TrackList};
+use super::schema::{IdentityText, NewRoom, Page, Room, RoomList, RoomUpdate, Track, TrackList};
 use crate::app::App;
 use crate::room::{ParticipantView, ServerReply, ServerRequest};
 
@@ -18,8 +18,8 @@ const PAGE: usize = 50;
 const LONGEST_PAGE: u32 = 200;
 /// How long a room that was made in advance waits for somebody.
 const EMPTY_TIMEOUT: Duration = Duration::from_secs(300);
-/// The longest that it may be told to.
-const LONGEST_EMPTY: u32 = 86_400;
+/// What it may be told, in seconds: sooner, and it is gone before whoever was told of it is there.
+const EMPTY_SECONDS: std::ops::RangeInclusive<u32> = 10..=86_400;
 
 /// How many items of a list.
 pub(super) fn page_size(page: &Page) -> Outcome<usize> {
@@ -83,8 +83,8 @@ pub(super) async fn list(State(app): State<App>, Query(page): Query<Page>) -> Ou
 fn empty_timeout(seconds: Option<u32>) -> Outcome<Option<Duration>> {
     match seconds {
         None => Ok(None),
-        Some(seconds @ 1..=LONGEST_EMPTY) => Ok(Some(Duration::from_secs(seconds.into()))),
-        Some(_) => Err(ApiError::invalid("empty_timeout_s is 1 to 86400")),
+        Some(seconds) if EMPTY_SECONDS.contains(&seconds) => Ok(Some(Duration::from_secs(seconds.into()))),
+        Some(_) => Err(ApiError::invalid("empty_timeout_s is 10 to 86400")),
     }
 }
 
@@ -176,7 +176,7 @@ pub(super) async fn tracks(
 
 /// Lets a banned identity in again.
 #[utoipa::path(delete, path = "/v1/rooms/{room}/bans/{identity}", tag = "rooms", operation_id = "unban",
-    params(("room" = super::schema::RoomText, Path), ("identity" = String, Path)), security(("bearer" = [])),
+    params(("room" = super::schema::RoomText, Path), ("identity" = IdentityText, Path)), security(("bearer" = [])),
     responses((status = 204)))]
 pub(super) async fn unban(
     State(app): State<App>,

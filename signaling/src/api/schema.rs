@@ -78,6 +78,12 @@ impl Room {
     }
 }
 
+/// An identity: 1 to 128 bytes of text without control characters.
+#[derive(ToSchema)]
+#[schema(value_type = String, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]{1,128}$")]
+#[expect(dead_code, reason = "describes what stands in paths")]
+pub(super) struct IdentityText(String);
+
 /// Rooms, by name.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct RoomList {
@@ -102,7 +108,7 @@ pub(super) struct NewRoom {
     #[schema(minimum = 1, maximum = 1000)]
     pub(super) max_participants: Option<u32>,
     /// For how many seconds it is kept while nobody is in it; 300 when absent.
-    #[schema(minimum = 1, maximum = 86400)]
+    #[schema(minimum = 10, maximum = 86400)]
     pub(super) empty_timeout_s: Option<u32>,
 }
 
@@ -117,7 +123,7 @@ pub(super) struct RoomUpdate {
     pub(super) waiting_room: Option<bool>,
     #[schema(minimum = 1, maximum = 1000)]
     pub(super) max_participants: Option<u32>,
-    #[schema(minimum = 1, maximum = 86400)]
+    #[schema(minimum = 10, maximum = 86400)]
     pub(super) empty_timeout_s: Option<u32>,
 }
 
@@ -414,7 +420,7 @@ pub(super) struct LinePage {
     #[param(minimum = 1, maximum = 50, nullable = false)]
     pub(super) limit: Option<u32>,
     /// Those with lower numbers; the newest when absent.
-    #[param(nullable = false)]
+    #[param(maximum = 9007199254740991u64, nullable = false)]
     pub(super) before: Option<u64>,
 }
 
