@@ -3,7 +3,8 @@ import { PatchbayError } from "../errors.js";
 import { HttpConnection } from "./http.js";
 import { closeError } from "./websocket.js";
 
-/** The server sends padding at once: when none of it is here after this time, something on the way holds it back. */
+/** The server sends padding at once, and whole events: when the beginning, or the rest of one, is not here after this
+ * time, something on the way holds it back. */
 const BUFFERED_MS = 3_000;
 
 export class SseConnection extends HttpConnection {
@@ -19,15 +20,21 @@ export class SseConnection extends HttpConnection {
       let refuse = () => {};
       const refused = new Promise((_, reject) => (refuse = reject));
       refused.catch(() => {});
-      const timer = this.platform.setTimeout(() => refuse(hasStreamed
-        ? new PatchbayError("timeout", "The server did not answer in time.")
-        : new PatchbayError("buffered", "Something on the way holds the server's messages back.")), BUFFERED_MS);
-      const began = () => {
-        hasStreamed = true;
+      /** @type {any} */
+      let timer;
+      /** @param {PatchbayError | null} error unless something comes before; null to wait for nothing */
+      const expect = (error) => {
         this.platform.clearTimeout(timer);
+        if (error) timer = this.platform.setTimeout(() => refuse(error), BUFFERED_MS);
+      };
+      const isBuffered = () => new PatchbayError("buffered", "Something on the way holds the server's messages back.");
+      expect(hasStreamed ? new PatchbayError("timeout", "The server did not answer in time.") : isBuffered());
+      const came = (/** @type {boolean} */ isWhole) => {
+        hasStreamed = true;
+        expect(isWhole ? null : isBuffered());
       };
       try {
-        const ended = this.#read(began);
+        const ended = this.#read(came);
         ended.catch(() => {});
         const count = await Promise.race([ended, refused]);
         if (count === 0) throw new PatchbayError("connection_lost", "The server's stream ended before it began.");
@@ -39,10 +46,10 @@ export class SseConnection extends HttpConnection {
 
   /**
    * Reads one stream to its end.
-   * @param {() => void} began
+   * @param {(isWhole: boolean) => void} came after each piece: whether it ended with an event, and not within one
    * @returns {Promise<number>} how many pieces came
    */
-  async #read(began) {
+  async #read(came) {
     const response = await this.down("sse");
     const reader = /** @type {ReadableStream<Uint8Array>} */ (response.body).getReader();
     const decoder = new TextDecoder();
@@ -50,11 +57,11 @@ export class SseConnection extends HttpConnection {
     for (let count = 0; ; count += 1) {
       const { done, value } = await reader.read();
       if (done || this.isClosed) return count;
-      began();
       this.host.heard();
       text += decoder.decode(value, { stream: true });
       const blocks = text.split(/\r?\n\r?\n/);
       text = blocks.pop() ?? "";
+      came(text === "");
       for (const block of blocks) {
         const { event, data } = parseBlock(block);
         if (event === "close") throw closeError(Number(JSON.parse(data).code), "", true);
