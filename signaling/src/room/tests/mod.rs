@@ -15,6 +15,7 @@ mod persist;
 mod presence;
 mod random;
 mod rpc;
+mod server;
 mod topic;
 mod waiting;
 
