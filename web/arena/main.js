@@ -69,7 +69,6 @@ function during(room) {
   });
   const input = new Input(canvas, { onRing: () => game.ring(), onStick: (stick) => hud.showStick(stick) });
   app.replaceChildren(h("main", { class: "arena" }, canvas, hud.element));
-  canvas.focus();
 
   let last = performance.now();
   let isOver = false;

@@ -2,8 +2,10 @@
 import { RING_MS } from "./game.js";
 import { RADIUS, WORLD } from "./world.js";
 
-/** Units shown across the shorter side of the window. */
-const SHOWN = 900;
+/** Units shown across the shorter side of the window: fewer in a small one, so that nobody is a dot. */
+const SHOWN = { least: 560, most: 900, perPixel: 1.2 };
+/** Coloured ground, to find one's way by: x, y, radius, hue. */
+const GROUND = [[760, 860, 620, 160], [3_120, 780, 700, 205], [2_000, 2_080, 820, 100], [880, 3_220, 660, 30], [3_240, 3_160, 720, 280]];
 /** Distance between dots of the floor. */
 const DOTS = 125;
 const MAP = { size: 108, margin: 16 };
@@ -56,7 +58,9 @@ export class View {
   get #size() {
     const width = this.#canvas.clientWidth || 1;
     const height = this.#canvas.clientHeight || 1;
-    return { width, height, scale: Math.min(width, height) / SHOWN, density: Math.min(devicePixelRatio || 1, 2) };
+    const shorter = Math.min(width, height);
+    const shown = Math.min(SHOWN.most, Math.max(SHOWN.least, shorter * SHOWN.perPixel));
+    return { width, height, scale: shorter / shown, density: Math.min(devicePixelRatio || 1, 2) };
   }
 
   /** @param {{x: number, y: number}} self */
@@ -76,6 +80,12 @@ export class View {
     context.strokeStyle = this.#colours.line;
     context.lineWidth = 6;
     context.stroke();
+    for (const [x, y, radius, hue] of GROUND) {
+      context.fillStyle = `hsl(${hue} ${this.#colours.ground})`;
+      context.beginPath();
+      context.arc(x, y, radius, 0, 7);
+      context.fill();
+    }
     const { width, height } = this.window;
     const first = (/** @type {number} */ from) => Math.max(DOTS, Math.floor(from / DOTS) * DOTS);
     context.fillStyle = this.#colours.dot;
@@ -184,6 +194,7 @@ function colours() {
   return {
     beyond: token("--sunken"), floor: token("--surface"), line: token("--line"), dot: isDark ? "#2b3431" : "#dfe5e1",
     text: token("--text"), map: isDark ? "rgb(16 20 19 / 0.8)" : "rgb(255 255 255 / 0.85)", shade: isDark ? "rgb(0 0 0 / 0.45)" : "rgb(20 40 32 / 0.14)",
+    ground: isDark ? "40% 55% / 0.08" : "50% 50% / 0.08",
     person: isDark ? "62% 60%" : "58% 46%",
   };
 }

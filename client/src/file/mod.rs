@@ -131,11 +131,12 @@ impl Files {
             id
         };
         let description = Description { name: name.to_owned(), size, media_type: media_type.to_owned() };
-        self.tell(to.0, id, &Part::Offer(description))?;
+        let offer = Part::Offer(description);
+        self.tell(to.0, id, &offer)?;
         let (told, progress) = watch::channel(Progress { transferred: 0, size });
         let (files, name) = (self.clone(), (to.0, id));
         let done = tokio::spawn(async move {
-            let outcome = files.pump(to.0, id, &content, parts, &told).await;
+            let outcome = files.pump(name, &offer, &content, parts, &told).await;
             files.transfers().outgoing.remove(&name);
             if outcome.is_err() {
                 let _ = files.tell(to.0, id, &Part::Cancel("cancelled".to_owned()));
@@ -163,26 +164,34 @@ impl Files {
     /// Sends as the receiver asks for it.
     async fn pump(
         &self,
-        to: u32,
-        id: u32,
+        (to, id): (u32, u32),
+        offer: &Part,
         content: &[u8],
         mut parts: mpsc::UnboundedReceiver<Part>,
         told: &watch::Sender<Progress>,
     ) -> Result<(), ClientError> {
         let size = content.len() as u64;
         let mut sent = 0_usize;
+        let (offered, mut is_answered) = (Instant::now(), false);
         loop {
-            let (received, is_again) = match timeout(PATIENCE, parts.recv()).await {
+            let patience = if is_answered { PATIENCE } else { ASK_AGAIN };
+            let (received, is_again) = match timeout(patience, parts.recv()).await {
                 Ok(Some(Part::Ack(received))) => (received, false),
                 Ok(Some(Part::Accept(received))) => (received, true),
                 Ok(Some(Part::Cancel(reason))) => return Err(ClientError::Cancelled(reason)),
                 Ok(Some(_)) => continue,
                 Ok(None) => return Err(ClientError::Closed("the room")),
+                // The other side may not have opened the topic yet.
+                Err(_) if !is_answered && offered.elapsed() < PATIENCE => {
+                    self.tell(to, id, offer)?;
+                    continue;
+                }
                 Err(_) => {
                     return Err(ClientError::Timeout { what: "the receiver".to_owned(), waited: PATIENCE });
                 }
             };
             let Some(had) = usize::try_from(received).ok().filter(|had| *had <= sent) else { continue };
+            is_answered = true;
             // What was on its way is lost.
             if is_again {
                 sent = had;

@@ -164,7 +164,14 @@ export class OutgoingFile extends Transfer {
     super(host, peer, id, { name, size: content.size, type: content.type });
     this.#host = host;
     this.#content = content;
-    this.tell(OFFER, new TextEncoder().encode(JSON.stringify({ name, size: content.size, type: content.type })));
+    this.#offer();
+  }
+
+  /** Said again until there is an answer: the other side may not have opened the topic yet. */
+  #offer() {
+    if (this.isOver || this.#allowed > 0) return;
+    this.tell(OFFER, new TextEncoder().encode(JSON.stringify({ name: this.name, size: this.size, type: this.type })));
+    this.#host.setTimeout(() => this.#offer(), ASK_AGAIN_MS);
   }
 
   /**

@@ -159,7 +159,9 @@ export class DataPlane {
     const { ordered, maxRetransmits, maxPacketLifeTime } = topic.options;
     const channel = this.#host.openChannel(topic.label, { ordered, maxRetransmits, maxPacketLifeTime, protocol: topic.protocol });
     if (channel) topic.use(new ChannelCarrier(channel));
-    this.#helpOut(topic, channel ? FALLBACK_AFTER_MS : 0);
+    // What others have waited for in vain is not waited for again.
+    const isHopeless = !this.#host.hasMedia() && [...this.#topics.values()].some(({ isFallback }) => isFallback);
+    this.#helpOut(topic, channel && !isHopeless ? FALLBACK_AFTER_MS : 0);
   }
 
   /**

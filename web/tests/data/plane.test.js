@@ -47,6 +47,12 @@ async function settle() {
   for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 }
 
+/** Lets time pass, a little at a time, until the test ends. */
+function passTime(context, ...worlds) {
+  const timer = setInterval(() => worlds.forEach((world) => void world.advance(20)), 1);
+  context.after(() => clearInterval(timer));
+}
+
 const text = (bytes) => new TextDecoder().decode(bytes);
 const published = (channel) => channel.sent.flatMap((bytes) => [...clientFrames(bytes)]).filter(({ type }) => type === 1);
 
@@ -272,8 +278,9 @@ function twoPeople() {
 
 const offered = (files) => new Promise((resolve) => files.addEventListener("offer", ({ file }) => resolve(file), { once: true }));
 
-test("a file arrives whole, in chunks below 16 KiB, with progress at both ends", async () => {
+test("a file arrives whole, in chunks below 16 KiB, with progress at both ends", async (context) => {
   const [ada, ben] = twoPeople();
+  passTime(context, ada.world, ben.world);
   const bytes = Uint8Array.from({ length: 1_000_000 }, (_, index) => (index * 31) & 0xff);
   const coming = offered(ben.files);
   const sent = ada.files.send(bytes, { to: 2, name: "noise.bin", type: "application/x-noise" });
@@ -288,8 +295,9 @@ test("a file arrives whole, in chunks below 16 KiB, with progress at both ends",
   for (const message of ada.world.channels[0].sent) assert.ok(message.length <= 16 * 1024, `${message.length} bytes`);
 });
 
-test("a receiver that does not read holds the sender, and nothing else", async () => {
+test("a receiver that does not read holds the sender, and nothing else", async (context) => {
   const [ada, ben] = twoPeople();
+  passTime(context, ada.world, ben.world);
   const coming = offered(ben.files);
   const sent = ada.files.send(new Uint8Array(3_000_000), { to: 2 });
   const reader = (await coming).stream().getReader();
@@ -309,8 +317,9 @@ test("a receiver that does not read holds the sender, and nothing else", async (
   await sent.done;
 });
 
-test("either side may end a transfer; an empty file is one, too", async () => {
+test("either side may end a transfer; an empty file is one, too", async (context) => {
   const [ada, ben] = twoPeople();
+  passTime(context, ada.world, ben.world);
   let coming = offered(ben.files);
   let sent = ada.files.send(new Uint8Array(1_000_000), { to: 2 });
   (await coming).refuse();
