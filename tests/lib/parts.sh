@@ -1,13 +1,15 @@
 # The parts of the test run: which there are, what they need, how one is run. Sourced by tests/run.
 
 # In the order they are run: what fails fastest comes first.
-ALL_PARTS=(lint purity unit js sim e2e browser connections strangers net tls ice-tcp turn recovery matrix doctor containers signaling-rules sessions signaling-call signaling-net signaling-crowd operation prometheus api screens bench)
+ALL_PARTS=(lint purity unit js sim e2e browser connections strangers data net tls ice-tcp turn recovery matrix doctor containers signaling-rules sessions signaling-call signaling-net signaling-crowd operation prometheus api screens bench data-load)
 # What proves that a room works.
 ROOM_PARTS=(js sim e2e browser strangers net screens bench)
 # What proves that every network will do.
 NETWORK_PARTS=(net tls ice-tcp turn recovery matrix doctor containers)
 # What proves that signaling survives.
 SIGNALING_PARTS=(js signaling-rules sessions connections signaling-call signaling-net signaling-crowd operation prometheus api)
+# What proves the data plane.
+DATA_PARTS=(js sim e2e strangers data-load)
 # What only --long runs.
 LONG_PARTS=(soak)
 
@@ -17,6 +19,7 @@ list_parts() {
         printf '%-15s %s\n' "$part" "$(sed -n '2s/^# //p' "tests/parts/$part.sh")"
     done
     printf '%-15s %s\n' room "${ROOM_PARTS[*]}" network "${NETWORK_PARTS[*]}" signaling "${SIGNALING_PARTS[*]}" \
+        data "${DATA_PARTS[*]}" \
         all "${ALL_PARTS[*]}"
 }
 
@@ -46,6 +49,7 @@ expand_parts() {
                 ;;
             room) printf '%s\n' "${ROOM_PARTS[@]}" ;;
             network) printf '%s\n' "${NETWORK_PARTS[@]}" ;;
+            data) printf '%s\n' "${DATA_PARTS[@]}" ;;
             signaling) printf '%s\n' "${SIGNALING_PARTS[@]}" ;;
             *) printf '%s\n' "$name" ;;
         esac

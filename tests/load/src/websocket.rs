@@ -79,7 +79,7 @@ enum Told {
 /// Plays through the relay, and prints how long messages took.
 pub(crate) fn compare(arguments: &Arguments) -> Result<(), String> {
     let address = arguments.relay_at.ok_or("--relay-at names the relay")?;
-    let players = arguments.players.unwrap_or(10);
+    let players = arguments.players.unwrap_or(6);
     let how_long = Duration::from_secs(arguments.seconds);
     let (mut latencies, mut sent) = (Histogram::default(), 0u64);
     runtime()?.block_on(async {

@@ -68,6 +68,8 @@ pub(crate) struct Player {
     peer: SansIoPeer,
     socket: mio::net::UdpSocket,
     local: SocketAddr,
+    /// Where the last datagram came from.
+    remote: SocketAddr,
     opening: Opening,
     channel: Option<ChannelKey>,
     is_open: bool,
@@ -103,6 +105,7 @@ impl Player {
             peer,
             socket,
             local,
+            remote: local,
             opening,
             channel: None,
             is_open: false,
@@ -187,7 +190,7 @@ impl Player {
             self.peer.handle_timeout(now);
             self.flush(now);
         }
-        let path = Path::udp(self.local, self.remote());
+        let path = Path::udp(self.local, self.remote);
         let mut any = false;
         while let Downlink::Narrow(shaper) = &mut self.downlink
             && let Some(mut datagram) = shaper.pop(now)
@@ -206,6 +209,7 @@ impl Player {
         let mut any = false;
         while let Ok((length, remote)) = self.socket.recv_from(&mut self.buffer) {
             let now = Instant::now();
+            self.remote = remote;
             let datagram = &mut self.buffer[..length];
             // RFC 7983: STUN begins with 0 to 3.
             let is_stun = datagram.first().is_some_and(|first| *first < 4);
@@ -224,10 +228,6 @@ impl Player {
         }
     }
 
-    fn remote(&self) -> SocketAddr {
-        self.peer.path().map_or(self.local, |path| path.remote)
-    }
-
     fn read_events(&mut self, origin: Instant, windows: &mut Windows) {
         let now = Instant::now() - origin;
         while let Some(event) = self.peer.poll_event() {
@@ -238,7 +238,6 @@ impl Player {
                             Ok(ServerFrame::Message(message)) => {
                                 self.note(now, message.sender, message.payload, windows);
                             }
-                            Ok(ServerFrame::Welcome(_)) => self.is_open = true,
                             Ok(ServerFrame::Error { code, text }) => {
                                 self.failure = Some(format!("the topic says {code:?}: {text}"));
                             }
@@ -248,7 +247,8 @@ impl Player {
                     }
                 }
                 PeerEvent::Message { payload, .. } => self.note(now, 0, &payload, windows),
-                PeerEvent::ChannelOpened(_) => self.is_open |= !self.opening.is_framed(),
+                // The welcome does not tell: on a lossy channel it may be lost like anything else.
+                PeerEvent::ChannelOpened(_) => self.is_open = true,
                 PeerEvent::ChannelClosed(_) => self.failure = Some("the server closed the channel".into()),
                 PeerEvent::Failed(reason) => self.failure = Some(format!("{reason:?}")),
                 PeerEvent::Closed => self.failure = Some("the server said goodbye".into()),
