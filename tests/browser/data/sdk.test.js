@@ -10,8 +10,8 @@ let server, blocked, chromium, firefox;
 
 before(async () => {
   server = await startServer('data-sdk');
-  // What is announced leads nowhere: packets to that address are not answered (RFC 5737).
-  blocked = await startServer('data-blocked', ['--media-ip', '192.0.2.1']);
+  // What is announced leads nowhere: nobody receives there.
+  blocked = await startServer('data-blocked', ['--media-bind', '127.0.0.1', '--public-ip', '127.0.0.2/127.0.0.1']);
   [chromium, firefox] = await Promise.all([launch('chromium'), launch('firefox')]);
 });
 
