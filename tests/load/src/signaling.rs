@@ -165,7 +165,8 @@ async fn serve(
             }
         };
         last_id += 1;
-        let text = serde_json::to_string(&ClientMessage { ack: taken, id: RequestId(last_id), request }).ok()?;
+        let text =
+            serde_json::to_string(&ClientMessage { ack: taken, id: RequestId(last_id), request }).ok()?;
         socket.send(Message::text(text)).await.ok()?;
     }
     socket.close(None).await.ok()
