@@ -47,7 +47,7 @@ async fn main() -> Result<(), Error> {
                         println!("{}", json!({"answer": answer}));
                     }
                     ["file", to, size] => {
-                        let content: Vec<u8> = (0..size.parse::<usize>()?).map(|at| (at * 31 >> 3) as u8).collect();
+                        let content: Vec<u8> = (0..size.parse::<usize>()?).map(|at| ((at * 31) >> 3) as u8).collect();
                         println!("{}", json!({"offered": content.len(), "checksum": checksum(&content)}));
                         let to = patchbay_client::ParticipantNumber(to.parse()?);
                         files.send(to, "example.bin", "application/octet-stream", content)?.done().await?;

@@ -129,7 +129,9 @@ impl Session {
                 self.greet(&mut socket).await?;
                 let _ = self.happenings.send(Happening::Renewed);
             }
-            outcome => drop(outcome?),
+            outcome => {
+                outcome?;
+            }
         }
         Ok(socket)
     }
