@@ -4,7 +4,8 @@
 # figures: data_relay_25_deliveries_per_second data_relay_50_deliveries_per_second data_relay_50_us_per_delivery data_plain_25_p99_ms data_interest_200_deliveries_per_second data_interest_200_us_per_delivery data_interest_200_p50_ms data_interest_200_p99_ms data_interest_200_loss_percent data_interest_200_kib_per_player data_slow_others_p99_without_ms data_slow_others_p99_with_queue_200_ms data_slow_age_max_queue_200_ms data_slow_age_max_queue_500_ms data_ramp_interest_deliveries_per_second data_ramp_relay_deliveries_per_second data_path_20_ms_unreliable_p99_ms data_path_20_ms_websocket_p99_ms data_path_50_ms_unreliable_p99_ms data_path_50_ms_websocket_p99_ms
 source tests/lib/report.sh
 
-# A game of 120,000 deliveries a second on a machine of its own. What is asked for here leaves room for neighbours.
+# A game of 120,000 deliveries a second on a machine of its own. What is asked for here leaves room for neighbours. In *latest*
+# and *interest* what does not arrive was replaced by something newer, and nothing is asked.
 LEAST_DELIVERIES=30000
 MOST_LOSS_PERCENT=20
 
@@ -49,5 +50,3 @@ if [ "${PATCHBAY_TEST_LONG:-0}" != 0 ]; then
 fi
 step 'it carries the load' expect data_interest_200_deliveries_per_second least "$LEAST_DELIVERIES"
 step 'full relay arrives' expect data_relay_50_loss_percent most "$MOST_LOSS_PERCENT"
-step 'interest arrives' expect data_interest_200_loss_percent most "$MOST_LOSS_PERCENT"
-step 'others are not disturbed' expect data_slow_others_loss_queue_200_percent most "$MOST_LOSS_PERCENT"
