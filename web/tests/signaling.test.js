@@ -172,6 +172,18 @@ test("a stream that stops without an end gives way to long polling", async () =>
   assert.deepEqual(seen, ["one"]);
 });
 
+test("a stream that is held back within an event gives way to long polling long before silence would tell", async () => {
+  const { room, world, seen, session } = await join({ world: { blocked: true } });
+  const [http] = world.https;
+  // A page of a proxy's buffers is full, and the rest waits for the next.
+  http.write('id: 99\ndata: {"seq":99,"ty');
+  world.buffered = true;
+  session.say(line("one"));
+  await world.advance(3_500);
+  assert.equal(room.connection, "poll");
+  assert.deepEqual(seen, ["one"]);
+});
+
 test("a stream that a proxy ends is asked for again, and nothing is lost", async () => {
   const { room, world, steps, seen, session } = await join({ world: { blocked: true } });
   const [http] = world.https;

@@ -10,7 +10,7 @@
 //! - *broadcast*: chat lines in one large room: how long until the last has them, and whether one who reads nothing is
 //!   felt by the others.
 //! - *restart*: signaling is killed and comes back; everybody takes their session up by the policy of the SDK.
-//! - *round-trip*: requests and their replies, as many as the server takes, and their latency at half of that.
+//! - *round-trip*: requests and their replies, as many as the server takes, and their latency at a quarter of that.
 //!
 //! Every message of the server is checked: its number must be the next of its session.
 

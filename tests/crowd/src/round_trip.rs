@@ -1,4 +1,4 @@
-//! Requests and replies: how many a second, and how long one takes while the server does half of what it can.
+//! Requests and replies: how many a second, and how long one takes while the server does a quarter of what it can.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<(), String> {
     let per_second = times.len() as f64 / MEASURED.as_secs_f64();
     figure::print("signaling_round_trips_per_s", per_second, "1/s");
 
-    let interval = Duration::from_secs_f64(2.0 * count as f64 / per_second.max(1.0));
+    let interval = Duration::from_secs_f64(4.0 * count as f64 / per_second.max(1.0));
     let (_, mut times) = ask(sessions, Some(interval)).await?;
     let load = times.len() as f64 / MEASURED.as_secs_f64();
     figure::note(format_args!("latency with {load:.0} round trips a second"));
@@ -42,7 +42,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<(), String> {
     Ok(())
 }
 
-/// Every session asks, one request after the other, or one in each interval; what was asked late counts from when it was
+/// Every session asks, one request after the other, or one in each interval; one that had to wait for the one before counts from when it was
 /// due. Returns how long each took.
 async fn ask(
     sessions: Vec<Session>,
@@ -57,14 +57,17 @@ async fn ask(
             let mut due = Instant::now() + interval.unwrap_or_default().mul_f64(rand::random());
             let mut is_raised = false;
             while Instant::now() < end {
-                match interval {
-                    None => due = Instant::now(),
-                    Some(interval) => {
+                let mut began = Instant::now();
+                if let Some(interval) = interval {
+                    if began < due {
                         session.read_until(due).await?;
-                        due += interval;
+                        began = Instant::now();
+                    } else {
+                        // The one before took so long.
+                        began = due;
                     }
+                    due += interval;
                 }
-                let began = interval.map_or(due, |interval| due - interval);
                 is_raised = !is_raised;
                 let hand_raised = Some(is_raised);
                 let update =
