@@ -71,7 +71,10 @@ async fn a_transfer_is_refused_cancelled_by_either_and_ends_with_whoever_leaves(
     let received = tokio::spawn(incoming.bytes());
     until(PATIENCE, "progress", || async { (progress.borrow().transferred > 0).then_some(()) }).await?;
     drop(sent);
-    assert!(matches!(soon("the end by a cancellation here", received).await??, Err(ClientError::Cancelled(_))));
+    assert!(matches!(
+        soon("the end by a cancellation here", received).await??,
+        Err(ClientError::Cancelled(_))
+    ));
 
     let sent = sending.send(ben.number(), "cancelled by the receiver", "", bytes(SIZE, 0))?;
     let incoming = offer().await?.ok_or("closed")?;
@@ -79,12 +82,18 @@ async fn a_transfer_is_refused_cancelled_by_either_and_ends_with_whoever_leaves(
     let received = tokio::spawn(incoming.bytes());
     until(PATIENCE, "progress", || async { (progress.borrow().transferred > 0).then_some(()) }).await?;
     received.abort();
-    assert!(matches!(soon("the end by a cancellation there", sent.done()).await?, Err(ClientError::Cancelled(_))));
+    assert!(matches!(
+        soon("the end by a cancellation there", sent.done()).await?,
+        Err(ClientError::Cancelled(_))
+    ));
 
     let sent = sending.send(ben.number(), "to somebody who leaves", "", bytes(SIZE, 0))?;
     let _incoming = offer().await?.ok_or("closed")?;
     ben.leave().await;
-    assert!(matches!(soon("the end by somebody's leaving", sent.done()).await?, Err(ClientError::Cancelled(_))));
+    assert!(matches!(
+        soon("the end by somebody's leaving", sent.done()).await?,
+        Err(ClientError::Cancelled(_))
+    ));
     server.check()?;
     Ok(())
 }
