@@ -309,7 +309,7 @@ impl Transport {
     /// Gives the messages that were held again, as events, and reads on.
     pub fn release_channel(&mut self, now: Instant, channel: ChannelKey) {
         if let Some(data) = &mut self.data {
-            data.release(now, channel, &mut self.events, &mut self.stats.dropped);
+            data.release(now, channel, &mut self.events);
         }
     }
 

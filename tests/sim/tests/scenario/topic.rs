@@ -206,3 +206,86 @@ fn who_has_no_transport_hears_and_is_heard() {
     assert!(known_to(&world, all[0]).is_empty(), "its value went with it");
     world.assert_sound();
 }
+
+#[test]
+fn who_does_not_pace_itself_waits_for_a_slow_receiver_and_loses_nothing() {
+    for_seeds("slow=wait", 1, |seed| {
+        let mut world = World::new(seed);
+        world.set_default_path(delay(20), delay(20));
+        let all = join(&mut world, 3);
+        let protocol = "patchbay?mode=relay&slow=wait";
+        let channels: Vec<_> =
+            all.iter().map(|who| open(&mut world, *who, protocol, Reliability::Reliable)).collect();
+        let slow = Condition { rate_bps: Some(1_000_000), queue: ms(200), ..LOSSY };
+        world.set_path(all[1], delay(20), slow);
+        let lengths: Vec<usize> = (0..1_000u32)
+            .map(|number| match number {
+                it if it % 50 == 33 => 200 * 1024,
+                it => 1 + it.wrapping_mul(2_654_435_761) as usize % 8_000,
+            })
+            .collect();
+        let payload = |number: usize| -> Vec<u8> {
+            let bytes = (0..lengths[number]).map(|at| (at * (number | 1)) as u8);
+            (number as u32).to_be_bytes().into_iter().chain(bytes).collect()
+        };
+        let heard = |world: &World, who: ParticipantNumber| -> usize {
+            world.client(who).messages.iter().map(|(_, message)| message.len()).sum()
+        };
+        // As fast as its own transport takes them.
+        let (mut number, mut most_between) = (0, 0);
+        let (begun, mut sent_bytes) = (world.elapsed(), 0);
+        while number < lengths.len() {
+            let mut message = Vec::new();
+            let payload = payload(number);
+            ClientFrame::Publish(Publish { payload: &payload, ..Publish::default() }).write(&mut message);
+            if world.send_message(all[0], channels[0], &message) {
+                (number, sent_bytes) = (number + 1, sent_bytes + message.len());
+            } else {
+                world.run_for(ms(50));
+            }
+            most_between = most_between.max(sent_bytes.saturating_sub(heard(&world, all[1])));
+            assert!(world.elapsed() < s(600), "{number} taken, {:?}", world.counters());
+        }
+        let took = world.elapsed() - begun;
+        let total: usize = lengths.iter().sum();
+        for _ in 0..300 {
+            if heard(&world, all[1]) >= total {
+                break;
+            }
+            world.run_for(s(1));
+        }
+        // The last ones, which the frames' own bytes stood for.
+        world.run_for(s(5));
+        for who in &all[1..] {
+            let messages = world.client(*who).messages.iter();
+            let frames = messages.flat_map(|(_, message)| server_frames(message)).filter_map(|it| match it {
+                Ok(ServerFrame::Message(message)) => Some(message.payload.to_vec()),
+                _ => None,
+            });
+            let frames: Vec<_> = frames.collect();
+            assert_eq!(frames.len(), lengths.len());
+            assert!(frames.iter().enumerate().all(|(number, it)| *it == payload(number)), "{who}");
+        }
+        assert!(world.counter("data_blocked") > 0, "the sender was never held");
+        assert_eq!(world.counter("data_cut") + world.counter("data_dropped"), 0);
+        // What is under way is bounded by queues: the sender's 1 MiB, the server's on both sides.
+        assert!(most_between < 4 * 1024 * 1024, "{most_between} bytes were between sender and receiver");
+        figure("topic_wait_sender_slowed_to", sent_bytes as f64 * 8.0 / took.as_secs_f64() / 1e6, "Mbit/s");
+        figure("topic_wait_most_under_way", most_between as f64 / 1024.0, "KiB");
+        // A frozen one holds everybody up, until it is gone.
+        world.set_path(all[1], delay(20), Condition { is_down: true, ..delay(20) });
+        let mut message = Vec::new();
+        ClientFrame::Publish(Publish { payload: &[9; 60_000], ..Publish::default() }).write(&mut message);
+        let (before, mut more) = (heard(&world, all[2]), 0);
+        while world.send_message(all[0], channels[0], &message) || more < 30 {
+            more += 1;
+            world.run_for(ms(50));
+            assert!(more < 200, "nobody holds the sender up");
+        }
+        let held = heard(&world, all[2]) - before;
+        world.leave(all[1]);
+        let has_more = world.run_until(s(10), |world| heard(world, all[2]) - before > held + 500_000);
+        assert!(has_more, "the sender was not let go, {:?}", world.counters());
+        world.assert_sound();
+    });
+}

@@ -118,6 +118,9 @@ pub struct DataChannels {
     outgoing: VecDeque<Bytes>,
     /// Whether the machine may have something to send.
     is_flush_due: bool,
+    /// Streams that were released and are read on bit by bit, and when: all at once would be held outside the receive
+    /// window, should they be held again.
+    unread: BTreeMap<StreamId, Instant>,
     /// The last packet with DATA.
     last_data: Option<Bytes>,
     /// Longest message that the peer takes.
@@ -171,6 +174,7 @@ impl DataChannels {
             has_over: false,
             outgoing: VecDeque::new(),
             is_flush_due: false,
+            unread: BTreeMap::new(),
             last_data: None,
             max_outgoing_bytes: limit,
         }
@@ -276,7 +280,7 @@ impl DataChannels {
     pub fn deadline(&self) -> Option<Instant> {
         let (_, association) = self.association.as_ref()?;
         let of_machine = association.poll_timeout().map(|due| self.clock.own_time(due));
-        of_machine.into_iter().chain(self.probe.deadline()).min()
+        of_machine.into_iter().chain(self.probe.deadline()).chain(self.unread.values().copied()).min()
     }
 
     fn begin(&mut self, handle: AssociationHandle, association: Association) {
@@ -285,6 +289,7 @@ impl DataChannels {
         self.flow = Flow::default();
         self.window = Window::default();
         self.probe = TailProbe::default();
+        self.unread.clear();
         self.last_data = None;
     }
 
@@ -310,6 +315,7 @@ impl DataChannels {
     /// Takes a channel out. Says whether anybody knew of it.
     fn forget(&mut self, id: StreamId) -> bool {
         self.schedule.remove(id);
+        self.unread.remove(&id);
         let Some(channel) = self.channels.remove(&id) else { return false };
         self.queued_bytes -= channel.queued_bytes;
         self.flow.note_released(channel.handed_bytes);

@@ -1,7 +1,7 @@
 //! From SCTP to messages and channels.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rtc_datachannel::message::Message;
@@ -17,6 +17,11 @@ use super::{
 };
 use crate::transport::event::{MessageKind, TransportEvent};
 use crate::transport::stats::{DropCounts, DropReason};
+
+/// Bytes that are read at once of a channel that was released.
+const READ_BYTES: usize = 64 * 1024;
+/// Until it is read on: what was read may be held by then.
+const READ_PAUSE: Duration = Duration::from_millis(1);
 
 impl DataChannels {
     /// Takes one SCTP packet.
@@ -70,21 +75,24 @@ impl DataChannels {
         self.channels.get(&key.0).is_some_and(|channel| !channel.held.is_empty())
     }
 
-    /// Gives the messages that were held again, and reads on.
-    pub fn release(
-        &mut self,
-        now: Instant,
-        key: ChannelKey,
-        events: &mut VecDeque<TransportEvent>,
-        dropped: &mut DropCounts,
-    ) {
+    /// Gives the messages that were held again. If they are not held once more, the timer, which is due at once, reads on.
+    pub fn release(&mut self, now: Instant, key: ChannelKey, events: &mut VecDeque<TransportEvent>) {
         let Some(channel) = self.channels.get_mut(&key.0) else { return };
         let held = std::mem::take(&mut channel.held).into_iter();
         events.extend(held.map(|(kind, payload)| TransportEvent::Message { channel: key, kind, payload }));
-        if let Some((handle, mut association)) = self.association.take() {
-            self.read(now, key.0, &mut association, events, dropped);
-            self.association = Some((handle, association));
+        self.unread.insert(key.0, now);
+    }
+
+    /// Reads on where something was released.
+    fn read_on(&mut self, now: Instant, events: &mut VecDeque<TransportEvent>, dropped: &mut DropCounts) {
+        let Some((handle, mut association)) = self.association.take() else { return };
+        for (id, _) in std::mem::take(&mut self.unread) {
+            let is_rest = self.read(now, id, READ_BYTES, &mut association, events, dropped);
+            if is_rest && self.channels.contains_key(&id) {
+                self.unread.insert(id, now + READ_PAUSE);
+            }
         }
+        self.association = Some((handle, association));
         // The machine sends a SACK only for what arrives, so a sender that was stopped would learn of the open window by its own
         // probes, which get rarer and rarer. A packet that it has seen already is answered like any other; the second
         // one of two at once (RFC 9260 §6.2).
@@ -94,7 +102,6 @@ impl DataChannels {
             self.take(now, packet.clone(), dropped);
             self.take(now, packet, dropped);
         }
-        self.drain(now, events, dropped);
     }
 
     /// Does what is due.
@@ -113,6 +120,9 @@ impl DataChannels {
         }
         if let Some((_, association)) = &mut self.association {
             association.handle_timeout(self.clock.machine_time(now));
+        }
+        if !self.unread.is_empty() {
+            self.read_on(now, events, dropped);
         }
         self.drain(now, events, dropped);
     }
@@ -160,8 +170,8 @@ impl DataChannels {
         }
         while let Some(event) = association.poll() {
             match event {
-                Event::Stream(StreamEvent::Readable { id }) => {
-                    self.read(now, id, &mut association, events, dropped);
+                Event::Stream(StreamEvent::Readable { id }) if !self.unread.contains_key(&id) => {
+                    self.read(now, id, usize::MAX, &mut association, events, dropped);
                 }
                 Event::Stream(StreamEvent::BufferedAmountReleased { id, n_bytes }) => {
                     if let Some(channel) = self.channels.get_mut(&id) {
@@ -208,17 +218,24 @@ impl DataChannels {
         }
     }
 
+    /// Reads messages until there is none, or they are so many bytes. Says whether there may be more.
     fn read(
         &mut self,
         now: Instant,
         id: StreamId,
+        at_most: usize,
         association: &mut Association,
         events: &mut VecDeque<TransportEvent>,
         dropped: &mut DropCounts,
-    ) {
+    ) -> bool {
+        let mut bytes_read = 0;
         while !self.is_holding(ChannelKey(id)) {
-            let Ok(mut stream) = association.stream(id) else { return };
-            let Ok(Some(chunks)) = stream.read_sctp() else { return };
+            if bytes_read >= at_most {
+                return true;
+            }
+            let Ok(mut stream) = association.stream(id) else { return false };
+            let Ok(Some(chunks)) = stream.read_sctp() else { return false };
+            bytes_read += chunks.len();
             let is_known = self.channels.contains_key(&id);
             let Ok(payload) = chunks.to_payload(MAX_MESSAGE_BYTES) else {
                 dropped.count(DropReason::BadMessage);
@@ -251,6 +268,7 @@ impl DataChannels {
                 dropped.count(DropReason::UnexpectedData);
             }
         }
+        false
     }
 
     /// A message of the channel establishment protocol (RFC 8832).
