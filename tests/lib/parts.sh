@@ -1,13 +1,13 @@
 # The parts of the test run: which there are, what they need, how one is run. Sourced by tests/run.
 
 # In the order they are run: what fails fastest comes first.
-ALL_PARTS=(lint purity unit js sim e2e browser connections strangers topics net tls ice-tcp turn recovery matrix doctor containers signaling-rules sessions signaling-call signaling-net signaling-crowd operation prometheus api screens bench data-load)
+ALL_PARTS=(lint purity unit js sim e2e browser connections strangers topics net tls ice-tcp turn recovery matrix doctor containers signaling-rules sessions signaling-call signaling-net signaling-crowd operation prometheus api dashboard screens bench data-load)
 # What proves that a room works.
 ROOM_PARTS=(js sim e2e browser strangers net screens bench)
 # What proves that every network will do.
 NETWORK_PARTS=(net tls ice-tcp turn recovery matrix doctor containers)
 # What proves that signaling survives.
-SIGNALING_PARTS=(js signaling-rules sessions connections signaling-call signaling-net signaling-crowd operation prometheus api)
+SIGNALING_PARTS=(js signaling-rules sessions connections signaling-call signaling-net signaling-crowd operation prometheus api dashboard)
 # What proves the data plane.
 DATA_PARTS=(js sim topics data-load)
 # What only --long runs.

@@ -107,6 +107,18 @@ export class Feed {
   }
 
   /**
+   * Remembers who is in a room and with what, as a list has it: events from before the page was opened said so.
+   * @param {string} room
+   * @param {readonly any[]} people
+   */
+  learn(room, people) {
+    for (const person of people) {
+      this.#know(`${room} of ${person.identity}`, person);
+      for (const track of Array.isArray(person.tracks) ? person.tracks : []) this.#know(`${room} has ${track.track}`, track.source);
+    }
+  }
+
+  /**
    * @param {string} key
    * @param {any} value
    */

@@ -127,6 +127,11 @@ export class Series {
     return best;
   }
 
+  /** When the oldest value was, known or not. */
+  oldest() {
+    return this.#points[0]?.at ?? null;
+  }
+
   /** @returns {{lowest: number, highest: number} | null} */
   bounds() {
     const values = this.#points.map(({ value }) => value).filter((value) => value !== null);

@@ -194,11 +194,23 @@ export class Watch extends EventTarget {
     if (!event) return;
     this.#tell("feed");
     if (event.type === "gap") this.#roomsDueMs = this.#roomDueMs = 0;
-    if (typeof event.room === "string") {
+    if (event.type === "room_closed" && typeof event.room === "string") {
+      this.#closed(event.room);
+    } else if (typeof event.room === "string") {
       this.#changed.add(event.room);
       if (event.room === this.room?.name) this.#roomDueMs = 0;
     }
     this.#plan(SETTLE_MS);
+  }
+
+  /** @param {string} name */
+  #closed(name) {
+    this.#changed.delete(name);
+    if (this.rooms.delete(name)) this.#tell("rooms");
+    if (this.room?.name !== name) return;
+    this.room.people = [];
+    this.room.isGone = true;
+    this.#tell("room");
   }
 
   /** @param {number} afterMs */
@@ -216,7 +228,7 @@ export class Watch extends EventTarget {
     this.#isAsking = true;
     try {
       const now = Date.now();
-      if (this.room && now >= this.#roomDueMs) {
+      if (this.room && now >= this.#roomDueMs && !(this.room.isGone && !this.#changed.has(this.room.name) && !this.rooms.has(this.room.name))) {
         this.#roomDueMs = now + ROOM_EVERY_MS;
         await this.#askRoom(this.room);
       }
@@ -273,6 +285,7 @@ export class Watch extends EventTarget {
       const people = await this.api.list(`/rooms/${encodeURIComponent(room.name)}/participants`, this.#end.signal);
       if (this.room !== room) return;
       room.people = people;
+      this.feed.learn(room.name, people);
       room.isGone = false;
       this.refused.delete("room");
     } catch (error) {

@@ -27,6 +27,7 @@ const CHROMIUM_ARGS = [
  * @property {(width: number, height: number) => Promise<void>} resize
  * @property {(path: string) => Promise<void>} screenshot
  * @property {(key: string) => Promise<void>} press
+ * @property {(scheme: 'light' | 'dark') => Promise<void>} [scheme] Chromium alone
  * @property {() => Promise<void>} close
  */
 
@@ -65,6 +66,7 @@ async function launchChromium({ args = [], env, executable = '/usr/bin/chromium'
         resize: (width, height) => page.setViewportSize({ width, height }),
         screenshot: async (path) => { await page.screenshot({ path }); },
         press: (key) => page.keyboard.press(key),
+        scheme: (colorScheme) => page.emulateMedia({ colorScheme }),
         close: () => page.close(),
       };
     },

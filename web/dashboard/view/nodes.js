@@ -43,8 +43,8 @@ class Row {
    * @param {NodeFigures} node
    */
   update(now, node) {
-    this.#series[0].push(now, node.bitsOut);
-    this.#series[1].push(now, node.bitsIn);
+    this.#series[0].push(now, node.bitsIn);
+    this.#series[1].push(now, node.bitsOut);
     const highest = this.#spark.draw(now, "");
     this.#spark.element.setAttribute("aria-label", highest === null ? "No bitrate yet" : `Bitrate in the last ten minutes, at most ${bitrate(highest)}`);
     const state = !node.attached ? "away" : node.draining ? "draining" : "attached";
@@ -66,7 +66,7 @@ export class NodesView {
   #table = h("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Nodes, a table" },
     h("table", { class: "table nodes" },
       h("caption", { class: "visually-hidden" }, "Media nodes"),
-      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Node"), h("th", { scope: "col", title: "Bitrate out and in, the last ten minutes" }, "10 min"), ...COLUMNS.map(({ title, hint }) => h("th", { scope: "col", class: "number", title: hint }, title)))),
+      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Node"), h("th", { scope: "col", title: "Bitrate in and out, the last ten minutes" }, h("span", { class: "tile-way" }, "in"), " ", h("span", { class: "tile-way way-1" }, "out")), ...COLUMNS.map(({ title, hint }) => h("th", { scope: "col", class: "number", title: hint }, title)))),
       this.#body));
   element = h("section", { class: "panel", "aria-labelledby": "nodes-title" }, h("header", { class: "panel-head" }, h("h2", { id: "nodes-title" }, "Nodes"), this.#note), this.#table, this.#empty);
   /** @type {Map<string, Row>} */

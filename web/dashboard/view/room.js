@@ -75,25 +75,38 @@ class PersonRow {
    */
   #draw(person, room, mayAct) {
     const focused = this.element.contains(document.activeElement) ? document.activeElement?.getAttribute("data-act") : null;
-    this.#tracks.replaceChildren(...person.tracks.map((track) => trackMark(track)));
     const path = `/rooms/${encodeURIComponent(room)}/participants/${encodeURIComponent(person.identity)}`;
-    const open = person.tracks.filter(({ muted, source }) => !muted && source in SOURCES);
+    this.#tracks.replaceChildren(...person.tracks.map((track) => {
+      const source = SOURCES[track.source]?.[2].toLowerCase();
+      if (!mayAct || track.muted || source === undefined) return trackMark(track);
+      return this.#button(`Mute ${source}`, person.name, trackMark(track), {
+        title: `Mute ${person.name}?`, text: `Nobody will get anything from: ${source}. They are told, and may unmute themselves.`, verb: "Mute", isDanger: false,
+        path: `${path}/mute`, method: "POST", body: { source: track.source, muted: true }, done: `${person.name}: ${source} muted`,
+      });
+    }));
     /** @type {[string, Action][]} */
     const actions = !mayAct ? [] : person.isWaiting
       ? [
         ["Let in", { title: `Let ${person.name} in?`, text: `They are waiting in front of ${room}.`, verb: "Let in", isDanger: false, path: `${path}/admit`, method: "POST", done: `${person.name} was let in` }],
         ["Deny", { title: `Send ${person.name} away?`, text: `They are waiting in front of ${room}.`, verb: "Deny", isDanger: true, path: `${path}/deny`, method: "POST", done: `${person.name} was not let in` }],
       ]
-      : [
-        ...open.map(({ source }) => /** @type {[string, Action]} */ ([`Mute ${SOURCES[source][2].toLowerCase()}`, { title: `Mute ${person.name}?`, text: `Nobody will get anything from: ${SOURCES[source][2].toLowerCase()}. They are told, and may unmute themselves.`, verb: "Mute", isDanger: false, path: `${path}/mute`, method: "POST", body: { source, muted: true }, done: `${person.name}: ${SOURCES[source][2].toLowerCase()} muted` }])),
-        ["Remove", { title: `Remove ${person.name}?`, text: `They leave ${room} at once. They may join again with the same token.`, verb: "Remove", isDanger: true, path, method: "DELETE", done: `${person.name} was removed` }],
-      ];
-    this.#actions.replaceChildren(...actions.map(([label, action]) => {
-      const button = h("button", { type: "button", class: `button small${action.isDanger ? " button-danger-quiet" : ""}`, "aria-label": `${label}: ${person.name}`, "data-act": label }, label);
-      button.addEventListener("click", () => this.#act(action));
-      return button;
-    }));
-    if (focused) /** @type {HTMLElement | null} */ (this.#actions.querySelector(`[data-act="${focused}"]`))?.focus();
+      : [["Remove", { title: `Remove ${person.name}?`, text: `They leave ${room} at once. They may join again with the same token.`, verb: "Remove", isDanger: true, path, method: "DELETE", done: `${person.name} was removed` }]];
+    this.#actions.replaceChildren(...actions.map(([label, action]) => this.#button(label, person.name, label, action)));
+    if (focused) /** @type {HTMLElement | null} */ (this.element.querySelector(`[data-act="${focused}"]`) ?? this.element.querySelector("[data-act]"))?.focus();
+  }
+
+  /**
+   * @param {string} label
+   * @param {string} name whom it is about
+   * @param {Node | string} face what is on it
+   * @param {Action} action
+   */
+  #button(label, name, face, action) {
+    const isMark = typeof face !== "string";
+    const button = h("button", { type: "button", class: `button small${isMark ? " track-button" : ""}${action.isDanger ? " button-danger-quiet" : ""}`, "aria-label": `${label}: ${name}`, "data-act": label }, face);
+    if (isMark) button.title = `${label}…`;
+    button.addEventListener("click", () => this.#act(action));
+    return button;
   }
 }
 

@@ -8,7 +8,8 @@ import { arrange, sortBy } from "../order.js";
 /** @typedef {import("../order.js").RoomRow} RoomRow */
 /** @typedef {import("../order.js").SortKey} SortKey */
 
-const AT_ONCE = 50;
+/** On a small window, what comes below the table shouldn't be far. */
+const AT_ONCE = matchMedia("(max-width: 619px)").matches ? 12 : 50;
 
 /** @type {{key: SortKey, title: string, isNumber: boolean}[]} */
 const COLUMNS = [

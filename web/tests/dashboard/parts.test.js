@@ -90,6 +90,8 @@ test("events that name only ids are told with the names that came before", () =>
   assert.equal(say(8, { type: "participant_left", participant: { number: 2, identity: "ben-2" }, reason: "left" }), "ben-2 left");
   assert.equal(say(9, { type: "chat", participant: { number: 1, identity: "ada-1" }, line: { text: "a secret" } }), "Ada wrote in the chat");
   assert.equal(say(10, { type: "node_lost", node: "fra-1", room: undefined }), "fra-1 is lost");
+  feed.learn("demo", [{ identity: "eve-3", name: "Eve", tracks: [{ track: 9, source: "microphone" }] }]);
+  assert.equal(say(11, { type: "track_muted", participant: { number: 3, identity: "eve-3" }, track: { id: 9 }, muted: true }), "Eve muted the microphone");
   assert.deepEqual(["participant_left", "track_muted", "chat", "room_closed", "node_lost", "note"].map(kindOf), ["people", "tracks", "chat", "rooms", "server", "server"]);
 });
 
