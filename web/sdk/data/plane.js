@@ -143,7 +143,7 @@ export class DataPlane {
 
   /** The server was restarted, and knows nothing of topics that were opened over signaling. */
   forgetFallbacks() {
-    for (const topic of this.#topics.values()) if (topic.carrier instanceof SignalingCarrier) topic.carrier.end("closed");
+    for (const topic of this.#topics.values()) for (const carrier of topic.carriers) if (carrier instanceof SignalingCarrier) carrier.end("closed");
   }
 
   /** Ends everything. */
@@ -189,11 +189,8 @@ export class DataPlane {
 
   /** @param {number} channel @returns {SignalingCarrier | undefined} */
   #fallback(channel) {
-    for (const topic of this.#topics.values()) {
-      const { carrier } = topic;
-      if (carrier instanceof SignalingCarrier && carrier.channel === channel) return carrier;
-    }
-    return undefined;
+    const carriers = [...this.#topics.values()].flatMap((topic) => topic.carriers);
+    return carriers.filter((carrier) => carrier instanceof SignalingCarrier).find((carrier) => carrier.channel === channel);
   }
 
   #beat() {

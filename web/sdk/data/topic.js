@@ -226,6 +226,11 @@ export class Topic extends EventTarget {
     return this.#next ?? this.#carrier;
   }
 
+  /** The way that is used, and the one that is about to be. For the SDK itself. @returns {Carrier[]} */
+  get carriers() {
+    return [this.#carrier, this.#next].filter((carrier) => carrier !== null);
+  }
+
   /** Measures the server's clock. For the SDK itself. */
   ping() {
     if (!this.#carrier?.hasRoom) return;

@@ -170,7 +170,9 @@ test("a new transport takes the topics over: what is wanted is said again, and w
 
 test("without a path for media a topic goes over signaling, and back once there is one, without saying anything twice", async () => {
   const { host, world } = fakeHost({ hasMedia: false });
-  world.answer = ({ type }) => (type === "topic_open" ? { channel: 4 } : {});
+  let closed;
+  const closing = new Promise((resolve) => (closed = resolve));
+  world.answer = ({ type }) => (type === "topic_open" ? { channel: 4 } : type === "topic_close" ? closing : {});
   const plane = new DataPlane(host);
   const topic = plane.topic("game", {});
   const heard = [];
@@ -191,12 +193,16 @@ test("without a path for media a topic goes over signaling, and back once there 
   const [channel] = world.channels;
   channel.open();
   channel.receive(welcome(1));
-  channel.receive(message({ sender: 2, sequence: 1, payload: [1] }));
-  channel.receive(message({ sender: 2, sequence: 2, payload: [2] }));
+  channel.receive(message({ sender: 2, sequence: 3, payload: [3] }));
+  channel.receive(message({ sender: 2, sequence: 4, payload: [4] }));
+  await settle();
+  assert.equal(world.requests.at(-1).type, "topic_close");
+  assert.deepEqual(heard, [1], "what is on its way over signaling comes first");
+  plane.handle({ type: "topic", channel: 4, messages: [b64(message({ sender: 2, sequence: 2, payload: [2] })), b64(message({ sender: 2, sequence: 3, payload: [3] }))] });
+  closed({});
   await settle();
   assert.equal(topic.isFallback, false);
-  assert.deepEqual(heard, [1, 2]);
-  assert.equal(world.requests.at(-1).type, "topic_close");
+  assert.deepEqual(heard, [1, 2, 3, 4], "each once, in order");
   plane.close();
 });
 
