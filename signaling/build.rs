@@ -3,7 +3,9 @@
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     if std::env::var("PROFILE").as_deref() == Ok("release") {
-        for folder in ["index.html", "arena.html", "dashboard.html", "app", "arena", "dashboard", "sdk", "style"] {
+        for folder in
+            ["index.html", "arena.html", "dashboard.html", "app", "arena", "dashboard", "sdk", "style"]
+        {
             println!("cargo:rerun-if-changed=../web/{folder}");
         }
     }

@@ -95,8 +95,15 @@ impl App {
             is_kept: store.is_kept(),
             history: HistoryLimit::default(),
         };
-        let rooms =
-            Rooms::new(room_config, hub.clone(), store, authority.clone(), config.max_rooms, metrics.clone(), journal.clone());
+        let rooms = Rooms::new(
+            room_config,
+            hub.clone(),
+            store,
+            authority.clone(),
+            config.max_rooms,
+            metrics.clone(),
+            journal.clone(),
+        );
         let session_config = SessionConfig {
             outbox: config.outbox,
             window: config.resume_window,

@@ -47,7 +47,7 @@ pub(crate) fn admit(
         .session
         .unwrap_or_else(|| (SessionId::new(uuid::Uuid::new_v4().to_string()), random_secret()));
     let mut join = Join {
-            trace: tracing::info_span!(target: patchbay_trace::TARGET, parent: None, "join", %room, %session),
+        trace: tracing::info_span!(target: patchbay_trace::TARGET, parent: None, "join", %room, %session),
         identity: String::new(),
         name: String::new(),
         metadata: visitor.metadata,
@@ -96,7 +96,8 @@ pub(crate) fn check_join_rate(app: &App, address: IpAddr) -> Result<(), Protocol
     app.join_rate.take(address).map_err(|wait| {
         // Rounded up, and spread a little: others of the same address wait for the same moment.
         let spread = Duration::from_millis(1 + u64::from(rand::random::<u8>()));
-        ProtocolError::new(ErrorCode::RateLimited, "too many joins from this address").retry_after(wait + spread)
+        ProtocolError::new(ErrorCode::RateLimited, "too many joins from this address")
+            .retry_after(wait + spread)
     })
 }
 

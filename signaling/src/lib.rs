@@ -35,7 +35,10 @@ mod turn;
 mod webhook;
 mod whip;
 
-pub use auth::{ApiClaims, KEY_BYTES, KeyError, KeyFileError, Keys, REVOCATION_FILE, RevocationError, Revoker, SCOPES, Secret};
+pub use auth::{
+    ApiClaims, KEY_BYTES, KeyError, KeyFileError, Keys, REVOCATION_FILE, RevocationError, Revoker, SCOPES,
+    Secret,
+};
 pub use config::{Bounds, Config, ConnectionTiming, Drain, Rate};
 pub use door::IceTcpTaker;
 pub use limit::{AddressHeader, Network, NetworkError, TrustedProxies};

@@ -135,16 +135,14 @@ impl Keys {
         validation.validate_nbf = true;
         validation.validate_aud = false;
         let key = DecodingKey::from_secret(secret.as_str().as_bytes());
-        decode::<T>(token, &key, &validation).map(|token| token.claims).map_err(|error| {
-            match error.kind() {
-                ErrorKind::ExpiredSignature => {
-                    ProtocolError::new(ErrorCode::TokenExpired, "the token's time is over")
-                }
-                ErrorKind::ImmatureSignature => {
-                    ProtocolError::new(ErrorCode::TokenNotYetValid, "the token's time has not come yet")
-                }
-                _ => invalid(),
+        decode::<T>(token, &key, &validation).map(|token| token.claims).map_err(|error| match error.kind() {
+            ErrorKind::ExpiredSignature => {
+                ProtocolError::new(ErrorCode::TokenExpired, "the token's time is over")
             }
+            ErrorKind::ImmatureSignature => {
+                ProtocolError::new(ErrorCode::TokenNotYetValid, "the token's time has not come yet")
+            }
+            _ => invalid(),
         })
     }
 }

@@ -15,8 +15,8 @@ use std::fmt;
 
 use axum::http::{HeaderMap, header};
 
-pub use api_claims::{ApiClaims, SCOPES};
 pub(crate) use api_claims::Scope;
+pub use api_claims::{ApiClaims, SCOPES};
 pub(crate) use authority::Authority;
 pub(crate) use credential::Credential;
 pub use key::{KEY_BYTES, KeyError, Keys};

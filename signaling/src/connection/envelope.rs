@@ -6,8 +6,25 @@ use serde::de::IgnoredAny;
 
 /// The types of client messages, for telling an unknown one from a malformed one.
 const TYPES: [&str; 20] = [
-    "hello", "join", "offer", "candidate", "slot", "mute", "update", "presence", "chat", "chat_history",
-    "moderate", "refresh", "rpc", "rpc_reply", "topic_open", "topic_send", "topic_close", "trouble", "ping",
+    "hello",
+    "join",
+    "offer",
+    "candidate",
+    "slot",
+    "mute",
+    "update",
+    "presence",
+    "chat",
+    "chat_history",
+    "moderate",
+    "refresh",
+    "rpc",
+    "rpc_reply",
+    "topic_open",
+    "topic_send",
+    "topic_close",
+    "trouble",
+    "ping",
     "leave",
 ];
 /// Characters of a parser's complaint that are passed on.

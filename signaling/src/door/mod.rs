@@ -86,12 +86,7 @@ pub(crate) struct Places {
 
 impl Places {
     /// So many connections in all, and of one household unless it is a proxy's.
-    pub(crate) fn new(
-        in_all: usize,
-        of_one: usize,
-        proxies: TrustedProxies,
-        metrics: Arc<Metrics>,
-    ) -> Self {
+    pub(crate) fn new(in_all: usize, of_one: usize, proxies: TrustedProxies, metrics: Arc<Metrics>) -> Self {
         let (served, told) = (Crowd::new(in_all, of_one), Crowd::new(TOLD, TOLD_OF_ONE));
         Self { served, told, proxies: Arc::new(proxies), metrics }
     }

@@ -425,7 +425,8 @@ mod tests {
     fn every_name_is_described() {
         let described = include_str!("../../../docs/operation.md");
         for name in everything().lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()) {
-            let is_there = [format!("`{name}`"), format!("`{name}{{")].iter().any(|it| described.contains(it));
+            let is_there =
+                [format!("`{name}`"), format!("`{name}{{")].iter().any(|it| described.contains(it));
             assert!(is_there || name.starts_with("patchbay_sfu_"), "{name} is not in docs/operation.md");
         }
     }

@@ -9,8 +9,8 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::{info, warn};
 
 use super::NodeHub;
-use crate::journal::EventKind;
 use super::table::{Generation, Outcome, deliver};
+use crate::journal::EventKind;
 
 /// How often commands without an answer are looked at.
 const SWEEP: Duration = Duration::from_millis(500);

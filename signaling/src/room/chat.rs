@@ -7,7 +7,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use patchbay_protocol::{ChatLine, ErrorCode, ParticipantNumber, ProtocolError, Reply, RequestId, ServerEvent, limit};
+use patchbay_protocol::{
+    ChatLine, ErrorCode, ParticipantNumber, ProtocolError, Reply, RequestId, ServerEvent, limit,
+};
 use serde::{Deserialize, Serialize};
 
 use super::rpc::Caller;
@@ -131,11 +133,8 @@ impl Room {
         message_id: Option<String>,
     ) {
         let Some(entry) = self.members.get(&member) else { return };
-        let writer = Writer {
-            number: entry.number,
-            identity: entry.identity.clone(),
-            name: entry.name.clone(),
-        };
+        let writer =
+            Writer { number: entry.number, identity: entry.identity.clone(), name: entry.name.clone() };
         self.say(now, Caller::Member(member, id), writer, text, message_id);
     }
 

@@ -311,9 +311,5 @@ impl Room {
 }
 
 fn set_slot(transport: TransportId, watch: &Watch, participant: ParticipantNumber) -> NodeCommand {
-    NodeCommand::SetSlot {
-        transport,
-        mid: watch.mid.clone(),
-        source: Some(watch.source_of(participant)),
-    }
+    NodeCommand::SetSlot { transport, mid: watch.mid.clone(), source: Some(watch.source_of(participant)) }
 }

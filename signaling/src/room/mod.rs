@@ -44,8 +44,8 @@ use member::Member;
 pub(crate) use member::MemberId;
 use negotiation::Negotiation;
 use node::client_error;
-use rpc::Calls;
 use rpc::Caller;
+use rpc::Calls;
 pub(crate) use rpc::ServerCall;
 pub(crate) use server::{
     Notice, ParticipantChanges, ParticipantView, RoomView, ServerReply, ServerRequest, WhichTrack,
@@ -53,9 +53,9 @@ pub(crate) use server::{
 pub(crate) use server_data::ServerData;
 use server_data::ServerTopics;
 
-use crate::store::{HistoryLimit, Kept, StoreWrite, Written};
 use crate::auth::Revocation;
 use crate::config::Bounds;
+use crate::store::{HistoryLimit, Kept, StoreWrite, Written};
 use crate::turn::IceServers;
 
 /// What every room of this server has in common.

@@ -147,7 +147,9 @@ impl Room {
         let same: Vec<MemberId> = self
             .members
             .iter()
-            .filter(|(other, entry)| Some(**other) != moderator && entry.identity == identity && entry.is_waiting())
+            .filter(|(other, entry)| {
+                Some(**other) != moderator && entry.identity == identity && entry.is_waiting()
+            })
             .map(|(other, _)| *other)
             .collect();
         for other in same {
@@ -174,7 +176,12 @@ impl Room {
         self.outputs.push_back(Output::Store { ticket, write });
     }
 
-    fn promote(&mut self, moderator: Option<MemberId>, participant: ParticipantNumber, grants: Grants) -> Outcome {
+    fn promote(
+        &mut self,
+        moderator: Option<MemberId>,
+        participant: ParticipantNumber,
+        grants: Grants,
+    ) -> Outcome {
         let Some((member, entry)) = self.visible(participant) else { return Err(unknown()) };
         let by = moderator.and_then(|member| self.members.get(&member));
         let may_record = moderator.is_none() || by.is_some_and(|entry| entry.grants.record);

@@ -2,8 +2,7 @@
 
 use patchbay_protocol::node::{CommandResult, NodeEvent};
 use patchbay_protocol::{
-    ErrorCode, LeaveReason, ParticipantNumber, ProtocolError, Reply, ServerEvent, TransportId,
-    TransportState,
+    ErrorCode, LeaveReason, ParticipantNumber, ProtocolError, Reply, ServerEvent, TransportId, TransportState,
 };
 
 use super::{MemberId, Pending, Room, Ticket};

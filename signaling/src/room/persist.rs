@@ -113,7 +113,9 @@ impl Room {
             name: self.name.clone(),
             info: self.info.clone(),
             returning: self.returning.clone(),
-            empty_timeout_ms: self.empty_timeout.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
+            empty_timeout_ms: self
+                .empty_timeout
+                .map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
         };
         (ROOM_KEY.to_owned(), json(&record))
     }

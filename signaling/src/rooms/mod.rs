@@ -22,10 +22,10 @@ use adoption::{Adopted, JOINS_WAIT, Waiting};
 pub(crate) use port::Port;
 
 use crate::auth::{Authority, Revocation};
+use crate::journal::Journal;
 use crate::metric::Metrics;
 use crate::node::NodeHub;
 use crate::refusal::spread_retry;
-use crate::journal::Journal;
 use crate::room::{Input, Join, MemberId, Moment, RoomConfig, ServerReply, ServerRequest};
 use crate::store::Store;
 
@@ -272,7 +272,8 @@ fn post(mailbox: &Mailbox, request: ServerRequest) -> Result<oneshot::Receiver<A
 }
 
 fn busy() -> ProtocolError {
-    ProtocolError::new(ErrorCode::Overloaded, "the room is busy; try again").retry_after(Duration::from_secs(1))
+    ProtocolError::new(ErrorCode::Overloaded, "the room is busy; try again")
+        .retry_after(Duration::from_secs(1))
 }
 
 fn no_room() -> ProtocolError {

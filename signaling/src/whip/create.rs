@@ -42,7 +42,9 @@ pub(super) async fn whip(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    create(app, Kind::Whip, &room, query, (caller, headers), body).await.unwrap_or_else(IntoResponse::into_response)
+    create(app, Kind::Whip, &room, query, (caller, headers), body)
+        .await
+        .unwrap_or_else(IntoResponse::into_response)
 }
 
 pub(super) async fn whep(
@@ -53,7 +55,9 @@ pub(super) async fn whep(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    create(app, Kind::Whep, &room, query, (caller, headers), body).await.unwrap_or_else(IntoResponse::into_response)
+    create(app, Kind::Whep, &room, query, (caller, headers), body)
+        .await
+        .unwrap_or_else(IntoResponse::into_response)
 }
 
 async fn create(

@@ -564,7 +564,9 @@ async fn events_come_in_order_and_a_stream_goes_on_where_it_was() {
     }
     let nonsense = http(&server, "GET", "/v1/events", &[("last-event-id", "x")], "").await;
     assert_eq!(nonsense.status, 400);
+    ada.drop_connection();
     server.stop().await;
+    assert_eq!(all.expect("end").await["reason"], "shutdown");
 }
 
 #[tokio::test]

@@ -1,12 +1,12 @@
 //! The real server over real sockets on loopback, with a scripted node in place of an SFU: the protocol, not the media.
 
-mod chat;
 mod access;
 mod api;
+mod chat;
 mod connection;
 mod door;
-mod moderation;
 mod limit;
+mod moderation;
 mod node;
 mod page;
 mod permission;

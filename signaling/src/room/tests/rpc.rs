@@ -133,8 +133,6 @@ fn the_server_calls_too() {
     assert_eq!(error.code, ErrorCode::UnknownParticipant);
     world.handle(from_server("ben", 3));
     let late = world.pass(Duration::from_secs(10));
-    let [Output::Answer { call: ServerCall(3), result: Err(error) }] = &late[..] else {
-        panic!("{late:?}")
-    };
+    let [Output::Answer { call: ServerCall(3), result: Err(error) }] = &late[..] else { panic!("{late:?}") };
     assert_eq!(error.code, ErrorCode::RpcTimeout);
 }

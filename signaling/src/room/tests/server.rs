@@ -126,7 +126,7 @@ fn topics_of_the_server_are_opened_once_and_anew_after_a_loss() {
         };
         commands(outputs).into_iter().map(kind).collect()
     };
-    let mut sent = |world: &mut World, topic: &str| kinds(&world.server(data(topic)));
+    let sent = |world: &mut World, topic: &str| kinds(&world.server(data(topic)));
     assert_eq!([sent(&mut world, "a"), sent(&mut world, "a"), sent(&mut world, "b")], ["aos", "s", "os"]);
     world.handle(Input::Node(NodeEvent::TopicClosed {
         transport: TransportId(77),
