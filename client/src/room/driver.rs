@@ -189,7 +189,7 @@ impl Driver {
                 if let Some(joined) = snapshot {
                     let events = self.reset(&joined);
                     events.into_iter().for_each(|event| self.tell(event));
-                    // A server that was restarted knows nothing of topics over signaling.
+                    // Topics over signaling are opened anew, and what the server may still hold of them is closed.
                     self.drop_fallbacks();
                     self.fallback_due = Some(Instant::now());
                 }
@@ -415,9 +415,11 @@ impl Driver {
 
     fn drop_fallbacks(&self) {
         for carried in self.shared.topics().values_mut() {
-            if carried.carrier.as_ref().is_some_and(Carrier::is_fallback) {
+            if let Some(channel) = carried.carrier.as_ref().and_then(Carrier::fallback_channel) {
                 carried.carrier = None;
                 carried.topic.lose();
+                let signaling = self.shared.signaling.clone();
+                tokio::spawn(async move { signaling.request(ClientRequest::TopicClose { channel }).await });
             }
         }
     }

@@ -109,6 +109,11 @@ impl Carrier {
         if let Way::Channel { channel, .. } = &self.way { Some(Arc::clone(channel)) } else { None }
     }
 
+    /// The channel over signaling, if it is one.
+    pub(crate) fn fallback_channel(&self) -> Option<u16> {
+        if let Way::Signaling(fallback) = &self.way { Some(fallback.channel) } else { None }
+    }
+
     /// Messages came over signaling. Returns whether they were for this carrier.
     pub(crate) fn deliver(&self, channel: u16, messages: &[String]) -> bool {
         let Some(fallback) = self.fallback_named(channel) else { return false };

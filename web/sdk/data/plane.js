@@ -141,9 +141,9 @@ export class DataPlane {
     }
   }
 
-  /** The server was restarted, and knows nothing of topics that were opened over signaling. */
+  /** The server was restarted: topics over signaling are opened anew, and what it may still hold of them is closed. */
   forgetFallbacks() {
-    for (const topic of this.#topics.values()) for (const carrier of topic.carriers) if (carrier instanceof SignalingCarrier) carrier.end("closed");
+    for (const topic of this.#topics.values()) for (const carrier of topic.carriers) if (carrier instanceof SignalingCarrier) carrier.close();
   }
 
   /** Ends everything. */
