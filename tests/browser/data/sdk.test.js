@@ -152,10 +152,10 @@ test('where no media gets through, topics, calls and files go over signaling', {
   assert.deepEqual([size, await done], [300_000, true]);
   // The server gives the path up, and nobody leaves.
   const numbers = [ada.number, ben.number];
-  await until(60_000, 'the server to give the path up', async () => {
-    const gauges = [...(await blocked.metrics()).matchAll(/^patchbay_sfu_transports\{[^}]*\} (\d+)/gm)];
-    return gauges.length > 0 && gauges.every(([, count]) => count === '0');
-  });
+  for (const { page } of [ada, ben]) {
+    const timeline = () => page.evaluate(async () => (await globalThis.patchbay.room.timeline())?.steps.map(({ step }) => step) ?? []);
+    await until(60_000, async () => `the server to give the path up, after ${await timeline()}`, async () => (await timeline()).some((step) => step === 'failed' || step === 'closed'));
+  }
   await ada.sendText('and after it');
   await until(10_000, 'what is sent then', async () => (await ben.heard()).some(({ text }) => text === 'and after it'));
   for (const [index, peer] of [ada, ben].entries()) {
