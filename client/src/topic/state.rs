@@ -122,7 +122,7 @@ impl State {
 
     /// A question about the server's time, if it makes sense to ask now.
     pub(super) fn ping(&mut self, now: Instant) -> Option<Vec<u8>> {
-        if self.welcome.is_none() || !self.unsent.is_empty() {
+        if !self.is_carried || !self.unsent.is_empty() {
             return None;
         }
         self.next_ping += 1;

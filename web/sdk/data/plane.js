@@ -87,8 +87,10 @@ export class DataPlane {
       // A channel that the server closes, such as of a receiver that was too slow, comes back, but not at once.
       else this.#later(made, 1_000, () => this.#carry(made));
     });
-    made.addEventListener("open", () => {
-      if (this.#pinging === undefined) this.#beat();
+    made.addEventListener("carried", () => {
+      this.#pings = 0;
+      this.#host.clearTimeout(this.#pinging);
+      this.#beat();
     });
     this.#carry(made);
     return made;
@@ -196,9 +198,12 @@ export class DataPlane {
   #beat() {
     this.#pinging = this.#host.setTimeout(() => {
       // One topic is enough; a channel that may drop measures best.
-      const open = [...this.#topics.values()].filter(({ state }) => state === "open");
+      const topics = [...this.#topics.values()];
+      const open = topics.filter(({ state }) => state === "open");
       const topic = open.find(({ isReliable }) => !isReliable) ?? open[0];
       topic?.ping();
+      // A welcome may have been lost on its way; with an answer it comes again.
+      for (const waiting of topics) if (waiting.state === "opening") waiting.ping();
       this.#pings += 1;
       this.#beat();
     }, FIRST_PINGS_MS[this.#pings] ?? PING_MS);

@@ -283,6 +283,7 @@ export class Topic extends EventTarget {
     early = null;
     for (const message of messages) this.#receive(message);
     this.#drain();
+    this.dispatchEvent(new Event("carried"));
   }
 
   /**

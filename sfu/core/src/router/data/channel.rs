@@ -48,6 +48,8 @@ pub(super) struct Channel {
     pub(super) is_touched: bool,
     errors_since: Option<Instant>,
     errors_said: u16,
+    /// How often `welcome` is said again, to a receiver that may have lost it.
+    welcomes_left: u8,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +58,9 @@ enum Owed {
     SnapshotBegin(u32),
     SnapshotEnd,
 }
+
+/// Pongs that come with a `welcome`, on unreliable channels. Cost of raising: 25 bytes each.
+const WELCOMES_AGAIN: u8 = 8;
 
 /// How far a channel got with what it is owed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +97,16 @@ impl Channel {
             is_touched: false,
             errors_since: None,
             errors_said: 0,
+            welcomes_left: WELCOMES_AGAIN,
         }
+    }
+
+    /// Whether `welcome` belongs to an answer: on a channel that loses things it may have been lost, and whoever pings that
+    /// early may wait for it.
+    pub(super) fn take_welcome_again(&mut self) -> bool {
+        let is_due = !self.is_reliable && self.welcomes_left > 0;
+        self.welcomes_left -= u8::from(is_due);
+        is_due
     }
 
     /// Whether nothing was sent for so long that the next frame need not wait for company.

@@ -103,6 +103,9 @@ impl DataPlane {
                 }
                 Ok(ClientFrame::Ping { token }) => {
                     let time = self.clock.unix_micros(now);
+                    if self.channels.get_mut(index as usize).is_some_and(|it| it.take_welcome_again()) {
+                        self.say_welcome(now, index, out, counters);
+                    }
                     if let Some(channel) = self.channels.get_mut(index as usize) {
                         channel.say(&ServerFrame::Pong { token, time }, out, counters);
                     }

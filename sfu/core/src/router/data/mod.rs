@@ -281,14 +281,32 @@ impl DataPlane {
         if !channel.is_framed {
             return;
         }
-        let time = self.clock.unix_micros(now);
-        let welcome = Welcome::new(channel.participant, time, topic.settings);
-        let welcome = Welcome { may_publish, may_subscribe, ..welcome };
-        channel.say(&ServerFrame::Welcome(welcome), out, counters);
-        if begins && topic.settings.mode == Mode::Latest {
+        self.say_welcome(now, index, out, counters);
+        if let (Some(channel), Some(topic)) = self.channel_and_topic(index)
+            && begins
+            && topic.settings.mode == Mode::Latest
+        {
             channel.owe_snapshot(Mode::Latest, &mut topic.store);
         }
         self.drain(now, index, out, counters);
+    }
+
+    fn say_welcome(&mut self, now: Instant, index: u32, out: &mut impl Egress, counters: &mut Counters) {
+        let time = self.clock.unix_micros(now);
+        let (Some(channel), Some(topic)) = self.channel_and_topic(index) else { return };
+        let welcome = Welcome {
+            may_publish: channel.may_publish,
+            may_subscribe: channel.may_subscribe,
+            ..Welcome::new(channel.participant, time, topic.settings)
+        };
+        channel.say(&ServerFrame::Welcome(welcome), out, counters);
+    }
+
+    fn channel_and_topic(&mut self, index: u32) -> (Option<&mut Channel>, Option<&mut Topic>) {
+        let channel = self.channels.get_mut(index as usize);
+        let topic =
+            channel.as_ref().map(|channel| channel.topic).and_then(|topic| self.topics.get_mut(topic));
+        (channel, topic)
     }
 
     /// Closes a channel from our side.

@@ -233,3 +233,21 @@ fn a_ping_is_answered_at_once_with_the_time() {
     let Some(Ok(ServerFrame::Pong { token, time })) = server_frames(&messages[0]).next() else { panic!() };
     assert_eq!((token, time), (99, 1_800_000_000_002_000));
 }
+
+#[test]
+fn a_welcome_that_may_be_lost_comes_again_with_the_first_answers() {
+    for (reliability, expected) in [(LOSSY, 8), (Reliability::Reliable, 0)] {
+        let mut room = Room::new();
+        room.open_as(1, 0, "game", "patchbay?mode=latest", reliability);
+        room.messages(1);
+        let mut welcomes = 0;
+        for token in 0..20 {
+            room.frame(1, &ClientFrame::Ping { token });
+            room.pass(ms(10));
+            let messages = room.messages(1);
+            let frames = messages.iter().flat_map(|message| server_frames(message)).map(Result::unwrap);
+            welcomes += frames.filter(|frame| matches!(frame, ServerFrame::Welcome(_))).count();
+        }
+        assert_eq!(welcomes, expected);
+    }
+}
