@@ -99,14 +99,11 @@ export class Call {
       hand: () => this.#toggleHand(),
       leave: () => this.#end(undefined),
       stateAction: () => this.#stateAction(),
-      sendChat: (text) => this.#sendChat(text),
       visible: (keys) => {
         this.#visible = keys;
         this.#showPictures();
       },
-      panel: (panel) => {
-        if (panel === "more") this.#showDevices();
-      },
+      panel: () => this.#wire(),
     });
     this.element = this.#view.element;
     this.#bindKeys({
@@ -115,6 +112,7 @@ export class Call {
       share: () => this.#toggleShare(),
       hand: () => this.#toggleHand(),
       chat: () => this.#view.togglePanel("chat"),
+      people: () => this.#view.togglePanel("people"),
       escape: () => this.#view.panel && this.#view.togglePanel(this.#view.panel),
       talk: (isHeld) => this.#talk(isHeld),
     });
@@ -179,8 +177,8 @@ export class Call {
       this.#refresh();
     });
     room.addEventListener("chat", (event) => {
-      const { participant, name, text, sentAt } = /** @type {import("../sdk/index.js").ChatEvent} */ (event);
-      this.#view.addChat({ name, text, sentAt, isSelf: participant?.isSelf ?? false });
+      const { participant, name, text } = /** @type {import("../sdk/index.js").ChatEvent} */ (event);
+      if (!participant?.isSelf) this.#view.tellChat(name, text);
     });
     room.addEventListener("statechange", (event) => this.#stateChanged(/** @type {import("../sdk/index.js").StateChangeEvent} */ (event)));
     for (const slot of room.slots) if (slot.kind === "audio") this.#sound.add(room.audioSlot().stream);
@@ -192,6 +190,7 @@ export class Call {
     this.#apply("camera");
     this.#refresh();
     this.#showPictures();
+    this.#wire();
     announce(`You joined ${room.name}. ${room.participants.length} others are here.`);
   }
 
@@ -527,17 +526,6 @@ export class Call {
     }
   }
 
-  /** @param {string} text */
-  async #sendChat(text) {
-    try {
-      if (!this.#room) throw new Error("Not connected yet.");
-      await this.#room.sendChat(text);
-    } catch (error) {
-      this.#view.toast({ title: "The message was not sent", text: wordsFor(error).text });
-      throw error;
-    }
-  }
-
   /** @param {Device} device */
   #deviceLost(device) {
     if (!this.#local.wants[device]) return;
@@ -546,9 +534,10 @@ export class Call {
     this.#view.toast({ title: `Your ${device} is gone`, text: "It was unplugged or taken away.", action: "Try again", onAction: () => this.#set(device, true) });
   }
 
-  async #showDevices() {
-    const { showDevices } = await import("./choose.js");
-    await showDevices(this.#local, this.#view.more, this.#sound, (device) => this.#apply(device));
+  /** Panels and what is told beside them are fetched behind the join. */
+  async #wire() {
+    const { wire } = await import("./beside.js");
+    await wire({ room: this.#room, view: this.#view, local: this.#local, sound: this.#sound, apply: (device) => this.#apply(device) });
     this.#takeFigures();
   }
 

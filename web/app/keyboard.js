@@ -7,6 +7,7 @@
  * @property {() => void} share
  * @property {() => void} hand
  * @property {() => void} chat
+ * @property {() => void} people
  * @property {() => void} escape
  * @property {(isHeld: boolean) => void} talk
  */
@@ -16,7 +17,7 @@
  * @returns {() => void} takes the keys away again
  */
 export function bindKeys(actions) {
-  const byKey = /** @type {Record<string, () => void>} */ ({ m: actions.microphone, v: actions.camera, s: actions.share, h: actions.hand, c: actions.chat });
+  const byKey = /** @type {Record<string, () => void>} */ ({ m: actions.microphone, v: actions.camera, s: actions.share, h: actions.hand, c: actions.chat, p: actions.people });
   let isTalking = false;
   const release = () => {
     if (isTalking) actions.talk(false);

@@ -7,6 +7,7 @@ import { hueOf, initials } from "../app/person.js";
 import { figuresOf, formatBitrate } from "../app/figures.js";
 import { qualityOf } from "../app/quality.js";
 import { isRoomName, proposeRoomName, roomOfPath, toRoomName } from "../app/room-name.js";
+import { typingWords } from "../app/view/chat.js";
 import { graphPath } from "../app/view/more.js";
 import { deviceFault, deviceWords, wordsFor } from "../app/words.js";
 import { PatchbayError } from "../sdk/errors.js";
@@ -76,6 +77,13 @@ test("figures name whose they are, and leave idle slots out", () => {
   assert.match(graphPath([1, 2, 3]), /^M[\d.]+ [\d.]+L/);
 });
 
+test("who types is said in a few words, however many do", () => {
+  assert.equal(typingWords([]), "");
+  assert.equal(typingWords(["Ada"]), "Ada is typing…");
+  assert.equal(typingWords(["Ada", "Ben"]), "Ada and Ben are typing…");
+  assert.equal(typingWords(["Ada", "Ben", "Cy"]), "Several people are typing…");
+});
+
 async function sources(folder) {
   const root = new URL(`../${folder}/`, import.meta.url);
   const files = (await readdir(root, { recursive: true })).filter((name) => name.endsWith(".js"));
@@ -121,7 +129,7 @@ async function weight(paths) {
 
 /** What every call fetches behind itself: it is not needed to see and hear each other, but when something goes wrong. */
 const QUIET = ["/sdk/connection/sse.js", "/sdk/connection/poll.js", "/sdk/keeper.js", "/sdk/path-watch.js", "/sdk/rejoin.js", "/sdk/stats.js",
-  "/app/after.js", "/app/figures.js", "/app/keyboard.js"];
+  "/app/after.js", "/app/beside.js", "/app/figures.js", "/app/keyboard.js"];
 
 test("an ordinary call stays light, and what comes quietly behind it, too", async () => {
   // The lobby fetches the call by itself, while somebody is still in front of it.
@@ -139,7 +147,7 @@ test("an ordinary call stays light, and what comes quietly behind it, too", asyn
 
 test("what few calls need is fetched when it is needed", async () => {
   const call = await graphOf("/app/call.js", await graphOf("/app/main.js"));
-  for (const path of ["/sdk/connection/sse.js", "/sdk/connection/poll.js", "/sdk/moderation.js", "/sdk/presence.js", "/app/view/more.js", "/app/view/chat.js", "/app/share.js", ...QUIET]) assert.ok(!call.has(path), path);
+  for (const path of ["/sdk/connection/sse.js", "/sdk/connection/poll.js", "/sdk/moderation.js", "/sdk/presence.js", "/app/view/more.js", "/app/view/chat.js", "/app/view/people.js", "/app/talk.js", "/app/people.js", "/app/share.js", ...QUIET]) assert.ok(!call.has(path), path);
 });
 
 test("the page asks at once for every module that its first moment needs, and for no other", async () => {

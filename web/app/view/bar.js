@@ -8,7 +8,7 @@ import { icon, setIcon } from "../icons.js";
  * @property {boolean} camera
  * @property {boolean} sharing
  * @property {boolean} hand
- * @property {"chat" | "more" | null} panel
+ * @property {"chat" | "people" | "more" | null} panel
  * @property {boolean} hasUnread
  * @property {boolean} canShare
  * @property {boolean} microphoneFault

@@ -1,6 +1,6 @@
 /** Everything one sees during a call. It shows a model and tells what a person does; it knows no SDK. */
 import { lazy } from "../../sdk/lazy.js";
-import { announce, h, setText } from "../dom.js";
+import { announce, h, setAttribute, setText } from "../dom.js";
 import { icon, setIcon } from "../icons.js";
 import { Bar } from "./bar.js";
 import { Stage } from "./stage.js";
@@ -27,16 +27,15 @@ const TOAST_MS = 5_000;
  * @property {() => void} hand
  * @property {() => void} leave
  * @property {() => void} stateAction
- * @property {(text: string) => Promise<void>} sendChat
  * @property {(keys: readonly string[]) => void} visible
- * @property {(panel: "chat" | "more" | null) => void} panel
+ * @property {() => void} panel another panel is open, or none
  */
 
 export class CallView {
-  /** @type {"chat" | "more" | null} */
+  /** @type {"chat" | "people" | "more" | null} */
   #panel = null;
   #hasUnread = false;
-  /** Those that were fetched. @type {Map<"chat" | "more", HTMLElement>} */
+  /** Those that were fetched. @type {Map<"chat" | "people" | "more", HTMLElement>} */
   #panels = new Map();
   /** @type {CallModel | null} */
   #model = null;
@@ -57,11 +56,13 @@ export class CallView {
     /** The panels are fetched when they are first needed. */
     this.chat = lazy(async () => {
       const { ChatPanel } = await import("./chat.js");
-      return this.#place("chat", new ChatPanel({ send: actions.sendChat, close: () => this.togglePanel("chat") }));
+      return this.#place("chat", new ChatPanel(() => this.togglePanel("chat")));
     });
+    const people = () => this.togglePanel("people");
+    this.people = lazy(async () => this.#place("people", new (await import("./people.js")).PeoplePanel(people)));
     this.more = lazy(async () => {
       const { MorePanel } = await import("./more.js");
-      return this.#place("more", new MorePanel({ close: () => this.togglePanel("more") }));
+      return this.#place("more", new MorePanel({ close: () => this.togglePanel("more"), people }));
     });
     this.#bar = new Bar({ ...actions, chat: () => this.togglePanel("chat"), more: () => this.togglePanel("more") });
     this.#stateButton = h("button", { type: "button", class: "button", hidden: true, onclick: () => actions.stateAction() });
@@ -91,7 +92,8 @@ export class CallView {
     for (const { name, count, element } of this.#rooms) {
       setText(name, model.room);
       setText(count, String(model.people));
-      element.setAttribute("aria-label", `Room ${model.room}, ${model.people} in the call`);
+      setAttribute(element, "aria-label", `Room ${model.room}, ${model.people} in the call`);
+      setAttribute(element, "aria-expanded", String(this.#panel === "people"));
     }
     this.#invite.hidden = !model.isAlone;
     if (this.#inviteLink.value !== model.link) this.#inviteLink.value = model.link;
@@ -103,7 +105,7 @@ export class CallView {
     }
   }
 
-  /** @param {"chat" | "more"} panel */
+  /** @param {"chat" | "people" | "more"} panel */
   togglePanel(panel) {
     const before = this.#panel;
     this.#panel = before === panel ? null : panel;
@@ -113,17 +115,21 @@ export class CallView {
       for (const toast of this.#toasts.querySelectorAll(".is-chat")) toast.remove();
     }
     if (this.#panel) this[this.#panel].focus().catch(() => this.toast({ text: "This could not be loaded. Check that you are online." }));
+    else if (before === "people") for (const { element } of this.#rooms) element.focus();
     else if (before) this.#bar.focus(before);
-    this.#actions.panel(this.#panel);
+    this.#actions.panel();
     if (this.#model) this.update(this.#model);
   }
 
-  /** @param {{name: string, text: string, sentAt: Date, isSelf: boolean}} line */
-  addChat(line) {
-    this.chat.add(line).catch(() => {});
-    if (this.#panel === "chat" || line.isSelf) return;
+  /**
+   * Tells of a line of somebody else, unless the chat shows it.
+   * @param {string} name
+   * @param {string} text
+   */
+  tellChat(name, text) {
+    if (this.#panel === "chat") return;
     this.#hasUnread = true;
-    this.toast({ title: line.name, text: line.text.length > 120 ? `${line.text.slice(0, 119)}…` : line.text }).classList.add("is-chat");
+    this.toast({ title: name, text: text.length > 120 ? `${text.slice(0, 119)}…` : text }).classList.add("is-chat");
     if (this.#model) this.update(this.#model);
   }
 
@@ -145,7 +151,7 @@ export class CallView {
 
   /**
    * @template {{element: HTMLElement}} T
-   * @param {"chat" | "more"} name
+   * @param {"chat" | "people" | "more"} name
    * @param {T} panel
    */
   #place(name, panel) {
@@ -158,7 +164,7 @@ export class CallView {
   #roomWords() {
     const name = h("span", { class: "name", dir: "auto" });
     const count = h("span");
-    const element = h("div", { class: "bar-room" }, name, h("span", { class: "count", "aria-hidden": "true" }, icon("people"), count));
+    const element = h("button", { type: "button", class: "bar-room", title: "People (P)", onclick: () => this.togglePanel("people") }, name, h("span", { class: "count", "aria-hidden": "true" }, icon("people"), count));
     return { element, name, count, copy: this.#copyButton("icon-button") };
   }
 

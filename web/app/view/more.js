@@ -18,14 +18,14 @@ export class MorePanel {
   /** @type {Map<string, {element: HTMLElement, list: HTMLElement, path: SVGPathElement, values: number[]}>} */
   #sections = new Map();
 
-  /** @param {{close: () => void}} actions */
-  constructor({ close }) {
-    const keys = /** @type {[string, string][]} */ ([["M", "microphone"], ["V", "camera"], ["S", "share your screen"], ["H", "raise your hand"], ["C", "chat"], ["Space", "hold to talk"], ["Esc", "close a panel"]]);
+  /** @param {{close: () => void, people: () => void}} actions */
+  constructor({ close, people }) {
+    const keys = /** @type {[string, string][]} */ ([["M", "microphone"], ["V", "camera"], ["S", "share your screen"], ["H", "raise your hand"], ["C", "chat"], ["P", "people"], ["Space", "hold to talk"], ["Esc", "close a panel"]]);
     this.element = h("aside", { class: "side", "aria-label": "More" },
       h("div", { class: "side-head" }, h("h2", {}, "Devices and details"),
         h("button", { type: "button", class: "icon-button", "aria-label": "Close", onclick: close }, icon("close"))),
       h("div", { class: "side-body" },
-        h("div", { class: "settings" }, this.#trouble, this.#devices, h("hr"), h("h2", {}, "Connection"), this.#figures, h("hr"), h("h2", {}, "Keys"),
+        h("div", { class: "settings" }, h("button", { type: "button", class: "button", onclick: people }, icon("people"), "People"), this.#trouble, this.#devices, h("hr"), h("h2", {}, "Connection"), this.#figures, h("hr"), h("h2", {}, "Keys"),
           h("dl", { class: "keys" }, ...keys.flatMap(([key, what]) => [h("dt", {}, h("kbd", {}, key)), h("dd", {}, what)])))));
   }
 
