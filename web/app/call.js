@@ -111,8 +111,7 @@ export class Call {
       camera: () => this.#toggle("camera"),
       share: () => this.#toggleShare(),
       hand: () => this.#toggleHand(),
-      chat: () => this.#view.togglePanel("chat"),
-      people: () => this.#view.togglePanel("people"),
+      panel: (panel) => this.#view.togglePanel(panel),
       escape: () => this.#view.panel && this.#view.togglePanel(this.#view.panel),
       talk: (isHeld) => this.#talk(isHeld),
     });

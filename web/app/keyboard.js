@@ -6,8 +6,7 @@
  * @property {() => void} camera
  * @property {() => void} share
  * @property {() => void} hand
- * @property {() => void} chat
- * @property {() => void} people
+ * @property {(panel: "chat" | "people") => void} panel
  * @property {() => void} escape
  * @property {(isHeld: boolean) => void} talk
  */
@@ -17,7 +16,7 @@
  * @returns {() => void} takes the keys away again
  */
 export function bindKeys(actions) {
-  const byKey = /** @type {Record<string, () => void>} */ ({ m: actions.microphone, v: actions.camera, s: actions.share, h: actions.hand, c: actions.chat, p: actions.people });
+  const byKey = /** @type {Record<string, () => void>} */ ({ m: actions.microphone, v: actions.camera, s: actions.share, h: actions.hand, c: () => actions.panel("chat"), p: () => actions.panel("people") });
   let isTalking = false;
   const release = () => {
     if (isTalking) actions.talk(false);

@@ -50,6 +50,8 @@ async function pictures(page, name) {
     for (const scheme of ['light', 'dark']) {
       await page.resize(width, height);
       await page.scheme(scheme);
+      await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(resolve)).then(() =>
+        Promise.allSettled(document.getAnimations().filter((one) => one instanceof CSSTransition).map(({ finished }) => finished))));
       await page.screenshot(join(ARTIFACTS, `people-${name}-${width}-${scheme}.png`));
     }
     assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${name} fits ${width} pixels`);
