@@ -112,7 +112,6 @@ export class Call {
       share: () => this.#toggleShare(),
       hand: () => this.#toggleHand(),
       panel: (panel) => this.#view.togglePanel(panel),
-      escape: () => this.#view.panel && this.#view.togglePanel(this.#view.panel),
       talk: (isHeld) => this.#talk(isHeld),
     });
     local.addEventListener("change", this.#localChanged);
@@ -457,7 +456,10 @@ export class Call {
    */
   #apply(device) {
     const turn = (this.#turns.get(device) ?? Promise.resolve()).then(() => this.#bring(device)).catch((error) => {
-      if (!this.#isOver) this.#view.toast(wordsFor(error));
+      if (this.#isOver) return;
+      this.#view.toast(wordsFor(error));
+      // What the server refused must not look as if it were on.
+      if (error.code === "not_allowed" && this.#local.wants[device]) this.#set(device, false);
     });
     this.#turns.set(device, turn);
   }

@@ -6,8 +6,7 @@
  * @property {() => void} camera
  * @property {() => void} share
  * @property {() => void} hand
- * @property {(panel: "chat" | "people") => void} panel
- * @property {() => void} escape
+ * @property {(panel: "chat" | "people" | null) => void} panel opens or closes that one; null closes any
  * @property {(isHeld: boolean) => void} talk
  */
 
@@ -23,7 +22,7 @@ export function bindKeys(actions) {
     isTalking = false;
   };
   const down = (/** @type {KeyboardEvent} */ event) => {
-    if (event.key === "Escape") return actions.escape();
+    if (event.key === "Escape") return actions.panel(null);
     const target = /** @type {Element | null} */ (event.target instanceof Element ? event.target : null);
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || target?.closest("input, textarea, select")) return;
     if (event.key === " " && !target?.closest("button, a, summary")) {

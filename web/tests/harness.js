@@ -65,7 +65,6 @@ function slide() {
 const nothing = () => {};
 const view = new CallView({
   microphone: nothing, camera: nothing, share: nothing, hand: nothing, leave: nothing, stateAction: nothing,
-  sendChat: async (text) => view.addChat({ name: "You", text, sentAt: new Date(), isSelf: true }),
   visible: () => queueMicrotask(pictures), panel: nothing,
 });
 if (query.has("rtl")) document.documentElement.dir = "rtl";
@@ -109,12 +108,30 @@ if (query.has("end")) {
   pictures();
   if (query.get("panel") === "chat") {
     const at = (minutes) => new Date(Date.UTC(2026, 0, 5, 10, minutes));
-    view.addChat({ name: "Ada Lovelace", text: "Can everybody see the slide?", sentAt: at(1), isSelf: false });
-    view.addChat({ name: "Grace Hopper", text: "Yes, very clear", sentAt: at(2), isSelf: false });
-    view.addChat({ name: "Grace Hopper", text: "https://example.org/notes/with-a-rather-long-address-that-has-to-wrap-somewhere", sentAt: at(2), isSelf: false });
-    view.addChat({ name: "<script>alert(1)</script>", text: "<img src=x onerror=alert(1)> & \"quotes\"", sentAt: at(5), isSelf: false });
-    view.addChat({ name: "محمد", text: "مرحبا بالجميع", sentAt: at(6), isSelf: false });
+    const lines = [
+      ["Ada Lovelace", "Can everybody see the slide?", 1], ["Grace Hopper", "Yes, very clear", 2],
+      ["Grace Hopper", "https://example.org/notes/with-a-rather-long-address-that-has-to-wrap-somewhere", 2],
+      ["<script>alert(1)</script>", "<img src=x onerror=alert(1)> & \"quotes\"", 5], ["محمد", "مرحبا بالجميع", 6],
+    ].map(([name, text, minutes], index) => ({ number: 51 + index, name, text, sentAt: at(minutes) }));
+    const older = Array.from({ length: 50 }, (_, index) => ({ number: 1 + index, name: names[index % 3], text: `Older line ${1 + index}`, sentAt: at(0) }));
+    view.chat.follow({
+      lines, typing: nothing,
+      send: async (text) => view.chat.add({ number: 100, name: "You", text, sentAt: new Date() }),
+      older: async () => ({ lines: older, more: false }),
+    });
+    view.chat.setTyping(["Ada Lovelace", "Grace Hopper"]);
     view.togglePanel("chat");
+  }
+  if (query.get("panel") === "people") {
+    view.people.update({
+      canModerate: query.has("moderate"), isLocked: query.has("locked"), hasWaitingRoom: true,
+      waiting: [{ number: 91, name: "Katherine Johnson, who has a long name and waits" }, { number: 92, name: "李明" }],
+      people: tiles.filter(({ isScreen }) => !isScreen).map((tile, index) => ({
+        number: index + 1, identity: tile.identity, name: tile.name, isSelf: tile.isSelf, hasHand: tile.hasHand, isAway: index === 4,
+        isMuted: tile.isMuted, hasSound: !tile.isMuted, hasPicture: tile.hasPicture,
+      })),
+    });
+    view.togglePanel("people");
   }
   if (query.get("panel") === "more") {
     view.more.setDevices({ camera: [{ id: "a", label: "FaceTime HD Camera" }], microphone: [{ id: "b", label: "Built-in microphone with a long name" }], speaker: [] }, {}, nothing);

@@ -113,7 +113,15 @@ test('a moderator admits, mutes and removes; who comes later reads what was said
   await until(10_000, 'Ben to be muted here, too', () => ben.evaluate(() => globalThis.patchbay.room.publication('microphone').muted));
   await until(10_000, 'Ben to be shown as muted', async () => !(await benInPanel()).includes('microphone on'));
   await press(ada, 'Stop video');
-  await press(ada, 'Cancel');
+  await shows(ada, 'Stop the video of Ben?');
+  await press(ada, 'Stop video');
+  await shows(ben, 'Your camera was turned off');
+  await until(10_000, 'Ben without a camera', () => ben.evaluate(() => globalThis.patchbay.room.publication('camera').muted));
+  await press(ben, 'Turn camera on');
+  await shows(ben, 'You may not do this here');
+  await until(10_000, 'the camera to stay off, and to look so', () => ben.evaluate(() =>
+    globalThis.patchbay.room.publication('camera').muted && Boolean(document.querySelector('[aria-label="Turn camera on"]'))));
+  await press(ada, 'What to do with Ben');
   await press(ada, 'Remove');
   await shows(ada, 'Remove Ben?');
   await pictures(ada, 'confirm');

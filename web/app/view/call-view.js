@@ -105,7 +105,7 @@ export class CallView {
     }
   }
 
-  /** @param {"chat" | "people" | "more"} panel */
+  /** @param {"chat" | "people" | "more" | null} panel null closes any */
   togglePanel(panel) {
     const before = this.#panel;
     this.#panel = before === panel ? null : panel;
