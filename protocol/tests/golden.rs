@@ -171,6 +171,7 @@ fn node_events() {
             "timeline",
             "held",
             "report",
+            "draining",
         ],
     );
     let seen = round_trip::<Event>("node-event.json", "/result/outcome");

@@ -20,7 +20,10 @@ fn config() -> NodeConfig {
 }
 
 async fn send(link: &NodeLink, id: u64, epoch: Epoch, command: NodeCommand) {
-    link.commands.send(Command { id: CommandId(id), epoch, traceparent: None, command }).await.expect("the node is there");
+    link.commands
+        .send(Command { id: CommandId(id), epoch, traceparent: None, command })
+        .await
+        .expect("the node is there");
 }
 
 async fn answer(link: &mut NodeLink, id: u64) -> CommandResult {

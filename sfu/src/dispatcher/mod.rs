@@ -220,8 +220,7 @@ impl Dispatcher {
                 let span = match traceparent {
                     Some(parent) => {
                         let node = &self.start.name;
-                        let span =
-                            info_span!(target: patchbay_trace::TARGET, parent: None, "node", %node, worker = worker.0);
+                        let span = info_span!(target: patchbay_trace::TARGET, parent: None, "node", %node, worker = worker.0);
                         patchbay_trace::continue_from(&span, &parent);
                         span
                     }
@@ -287,10 +286,12 @@ impl Dispatcher {
             }
             FromWorker::Result { ticket, result } => match self.pending.remove(&ticket) {
                 Some(Pending::Command { epoch, id, effect, span }) => {
-                    if let (Effect::Negotiation { transport, .. }, CommandResult::Answered { .. }) = (&effect, &result)
+                    if let (Effect::Negotiation { transport, .. }, CommandResult::Answered { .. }) =
+                        (&effect, &result)
                         && !span.is_none()
                     {
-                        let connect = info_span!(target: patchbay_trace::TARGET, parent: &span, "connect", %transport);
+                        let connect =
+                            info_span!(target: patchbay_trace::TARGET, parent: &span, "connect", %transport);
                         self.connecting.insert(*transport, connect);
                     }
                     self.apply(&effect, &result);
@@ -325,7 +326,11 @@ impl Dispatcher {
                 let is_answered = !matches!(result, CommandResult::Failed { .. });
                 if self.routes.end_negotiation(transport, room, worker, is_answered) {
                     let ticket = self.ticket();
-                    let sweep = ToWorker::Command { ticket, command: NodeCommand::CloseRoom { room }, span: Span::none() };
+                    let sweep = ToWorker::Command {
+                        ticket,
+                        command: NodeCommand::CloseRoom { room },
+                        span: Span::none(),
+                    };
                     if self.start.workers[worker.0].tell(sweep).is_ok() {
                         self.pending.insert(ticket, Pending::Sweep);
                     }

@@ -378,7 +378,8 @@ impl Transport {
     /// Whether [`poll_transmit`](Self::poll_transmit) may have something.
     #[inline]
     pub fn has_transmit(&self) -> bool {
-        self.egress.has_transmit(self.ice.selected()) || self.data.as_ref().is_some_and(DataChannels::has_transmit)
+        self.egress.has_transmit(self.ice.selected())
+            || self.data.as_ref().is_some_and(DataChannels::has_transmit)
     }
 
     /// Packs the data channel messages that were queued since the last time, so that those that came together share packets.
@@ -415,7 +416,9 @@ impl Transport {
         loop {
             match (self.events.pop_front()?, &mut self.data) {
                 // Behind one that is held.
-                (TransportEvent::Message { channel, kind, payload }, Some(data)) if data.is_holding(channel) => {
+                (TransportEvent::Message { channel, kind, payload }, Some(data))
+                    if data.is_holding(channel) =>
+                {
                     data.hold(channel, kind, payload);
                 }
                 (event, _) => return Some(event),
