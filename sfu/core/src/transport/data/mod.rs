@@ -1,12 +1,12 @@
 //! Data channels over SCTP over DTLS (RFC 8831, RFC 8832), around `rtc-sctp`.
 //!
-//! In go decrypted SCTP packets, out come messages ([`receive`]). Queues are ours: each [`channel`] has one, which refuses
-//! (reliable) or drops its oldest (unreliable) when it is full, and a [`schedule`] says whose message is next. SCTP is given
-//! only what leaves at once ([`send`]), as what lies in its buffer can be neither dropped nor overtaken any more. How much is
-//! under way is bounded by a [`window`] of our own, that keeps queues in the network short. The machine's [`clock`] runs
+//! In go decrypted SCTP packets, out come messages (`receive`). Queues are ours: each `channel` has one, which refuses
+//! (reliable) or drops its oldest (unreliable) when it is full, and a `schedule` says whose message is next. SCTP is given
+//! only what leaves at once (`send`), as what lies in its buffer can be neither dropped nor overtaken any more. How much is
+//! under way is bounded by a `window` of our own, that keeps queues in the network short. The machine's `clock` runs
 //! faster than ours, since its timers can't be set.
 //!
-//! Channels are opened in band ([`establish`]) or declared by both ends out of band (RFC 8831 §6.5).
+//! Channels are opened in band (`establish`) or declared by both ends out of band (RFC 8831 §6.5).
 
 mod channel;
 mod clock;
