@@ -66,9 +66,11 @@ test('the page says what is wrong, and what to do', async () => {
   });
   await until(15_000, () => `the offer to explain; ${page.problems.join('; ')}`, button);
   figure('trouble_shown_ms', Date.now() - joinedAt, 'ms');
-  const text = await page.evaluate(() => document.body.innerText);
+  // The panel is fetched when it is first opened.
+  const words = () => page.evaluate(() => document.body.innerText);
+  await until(10_000, () => 'what to do', async () => /static-auth-secret differ/.test(await words()));
+  const text = await words();
   assert.match(text, /A TURN server refused the credentials \(turn:198\.51\.100\.2:3478\?transport=udp: 401/);
-  assert.match(text, /static-auth-secret differ/);
   assert.match(text, /the offer was answered; media is expected on 198\.51\.100\.2:7100/);
   const timeline = await page.evaluate(() => globalThis.patchbay.room.timeline());
   assert.equal(timeline.diagnosis.cause, 'turn_refused');
