@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use patchbay_protocol::{ClientRequest, Joined, ProtocolError, Reply, RequestId, Resume, ServerEvent};
-use tokio::sync::{mpsc, oneshot, watch};
+use patchbay_protocol::{ClientRequest, Joined, ProtocolError, Reply, RequestId, ServerEvent};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::ClientError;
 
@@ -46,7 +46,6 @@ pub struct Signaling {
     /// How many sessions there were before this one.
     life: Arc<AtomicU64>,
     patience: Duration,
-    session: watch::Receiver<Option<Resume>>,
 }
 
 /// What the connection's task is told to do.
@@ -72,11 +71,10 @@ pub async fn connect(
     let patience = options.patience;
     let (orders, queue) = mpsc::unbounded_channel();
     let (happenings, incoming) = mpsc::unbounded_channel();
-    let (told, session) = watch::channel(None);
     let life = Arc::new(AtomicU64::new(0));
-    session::begin(url, options, queue, happenings, told, Arc::clone(&life)).await?;
+    session::begin(url, options, queue, happenings, Arc::clone(&life)).await?;
     let next_id = Arc::new(AtomicU32::new(session::FIRST_ID));
-    Ok((Signaling { orders, next_id, life, patience, session }, incoming))
+    Ok((Signaling { orders, next_id, life, patience }, incoming))
 }
 
 impl Signaling {
@@ -90,11 +88,6 @@ impl Signaling {
             Ok(Err(_)) => Err(ClientError::Connection("closed before the reply came".to_owned())),
             Err(_) => Err(ClientError::Timeout { what: "a reply".to_owned(), waited: self.patience }),
         }
-    }
-
-    /// The session, as another connection would take it up from its first message on.
-    pub fn session(&self) -> Option<Resume> {
-        self.session.borrow().clone()
     }
 
     /// Which session it is: the number of those before.

@@ -10,7 +10,7 @@ use patchbay_protocol::{
     ClientMessage, ClientRequest, Epoch, ErrorCode, PROTOCOL_VERSION, ProtocolError, Reply, RequestId,
     Resume, ServerEvent, ServerMessage, SessionId, limit,
 };
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, interval, sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -43,8 +43,6 @@ struct Session {
     heartbeat: Duration,
     waiting: BTreeMap<RequestId, Waiting>,
     happenings: mpsc::UnboundedSender<Happening>,
-    /// The session, for whoever asks.
-    told: watch::Sender<Option<Resume>>,
     life: Arc<AtomicU64>,
 }
 
@@ -70,7 +68,6 @@ pub(super) async fn begin(
     options: SignalingOptions,
     orders: mpsc::UnboundedReceiver<Order>,
     happenings: mpsc::UnboundedSender<Happening>,
-    told: watch::Sender<Option<Resume>>,
     life: Arc<AtomicU64>,
 ) -> Result<(), ClientError> {
     let mut session = Session {
@@ -82,7 +79,6 @@ pub(super) async fn begin(
         heartbeat: limit::HEARTBEAT_INTERVAL,
         waiting: BTreeMap::new(),
         happenings,
-        told,
         life,
     };
     let socket = session.connect().await?;
@@ -161,12 +157,6 @@ impl Session {
                 ServerEvent::Ok { id: HELLO_ID, result: Reply::Welcome(welcome) } => {
                     self.last_seq = seq;
                     self.epoch = welcome.epoch;
-                    self.told.send_replace(Some(Resume {
-                        session: welcome.session.clone(),
-                        secret: welcome.secret.clone(),
-                        epoch: Some(welcome.epoch),
-                        last_seq: 0,
-                    }));
                     self.ticket = Some((welcome.session, welcome.secret));
                     self.heartbeat = Duration::from_millis(welcome.heartbeat_ms.max(500));
                     return Ok(Greeting::Taken);

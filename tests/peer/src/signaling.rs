@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use patchbay_client::{ClientError, Happening, SignalingOptions};
-use patchbay_protocol::{ClientRequest, Reply, Resume, ServerEvent};
+use patchbay_protocol::{ClientRequest, Reply, ServerEvent};
 use tokio::sync::mpsc;
 
 use crate::PeerError;
@@ -44,11 +44,6 @@ impl Signaling {
     /// Sends a request and waits for its one reply.
     pub async fn request(&self, request: ClientRequest) -> Result<Reply, PeerError> {
         Ok(self.inner.request(request).await?)
-    }
-
-    /// The session, as a later connection takes it up. Messages are not counted here.
-    pub fn session(&self) -> Option<Resume> {
-        self.inner.session()
     }
 
     /// Sends a text as it is, which may be anything.
