@@ -3,6 +3,7 @@
 # installs: tools api
 # figures: webhook_delay api_cases
 source tests/lib/report.sh
+source tests/lib/cargo.sh
 
 PATCHBAY=${CARGO_TARGET_DIR:-target}/debug/patchbay
 KEYS=main:0123456789abcdef0123456789abcdef
@@ -25,7 +26,7 @@ conformance() {
     figure api_cases "$(grep -oE '[0-9,]+ generated' "$log" | tail -n 1 | tr -dc 0-9)" cases
 }
 
-step 'build' cargo build --quiet --package patchbay
+build
 step 'rooms' python3 tests/signaling/verify_api.py "$PATCHBAY"
 step 'webhooks' python3 tests/signaling/verify_webhook.py "$PATCHBAY"
 step 'conformance' conformance

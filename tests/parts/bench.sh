@@ -3,7 +3,7 @@
 # installs: tools
 # figures: forward_ns_per_packet forward_allocations_per_packet process_us_per_packet all_to_all_us_per_packet data_reliable_100_ns data_unreliable_100_ns data_unreliable_1100_ns data_reliable_16k_by_4_rate
 source tests/lib/report.sh
-step 'forward path' cargo bench --package patchbay-sfu-core --quiet
-step 'build' cargo build --release --quiet --package patchbay
-step 'release build' cargo build --release --quiet --package patchbay --package patchbay-load
+source tests/lib/cargo.sh
+build_release
+step 'forward path' cargo bench --quiet "${RELEASE[@]}" --bench forward --bench data --bench topic
 step 'whole process' "${CARGO_TARGET_DIR:-target}/release/patchbay-load"

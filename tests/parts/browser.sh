@@ -3,5 +3,6 @@
 # installs: tools node browsers
 # figures: late_join_first_frame_chromium_ms
 source tests/lib/report.sh
-step 'build' cargo build --quiet --package patchbay --package patchbay-peer
+source tests/lib/cargo.sh
+build
 step 'browsers' node --test --test-concurrency=1 --test-reporter=spec tests/browser/room/*.test.js

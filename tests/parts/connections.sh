@@ -3,5 +3,6 @@
 # installs: tools node browsers
 # figures: signaling_resume_browser_ms signaling_half_open_found_browser_ms
 source tests/lib/report.sh
-step 'build' cargo build --quiet --package patchbay --package patchbay-peer
+source tests/lib/cargo.sh
+build
 step 'connections' node --test --test-concurrency=1 --test-reporter=spec tests/browser/signaling/*.test.js

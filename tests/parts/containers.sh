@@ -3,6 +3,7 @@
 # installs: tools net containers
 # figures: container_healthy_ms
 source tests/lib/report.sh
+source tests/lib/cargo.sh
 bin="$PWD/tests/.provision/containers/bin"
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
@@ -35,7 +36,7 @@ for file in "${compositions[@]}"; do
     done
 done
 step 'the Dockerfile has no lint' "$bin/hadolint" --failure-threshold info Dockerfile
-step 'build' cargo build --quiet --package patchbay --package patchbay-peer
+build
 as_root=()
 [ "$(id -u)" -eq 0 ] || as_root=(sudo -n env "PATH=$PATH" "HOME=$HOME" "CARGO_HOME=${CARGO_HOME:-$HOME/.cargo}" "RUSTUP_HOME=${RUSTUP_HOME:-$HOME/.rustup}")
 step 'what the Dockerfile says, done' "${as_root[@]}" "$bin/python" tests/containers/exercise.py \

@@ -2,5 +2,6 @@
 # The operators' dashboard in Chromium: rooms live, what can be done to them, a restart of the server, tokens; pictures
 # installs: tools node browsers
 source tests/lib/report.sh
-step 'build' cargo build --quiet --package patchbay --package patchbay-peer
+source tests/lib/cargo.sh
+build
 step 'dashboard' node --test --test-concurrency=1 --test-reporter=spec tests/browser/dashboard/*.test.js

@@ -3,6 +3,7 @@
 # installs: tools node net
 # figures: data_relay_25_deliveries_per_second data_relay_50_deliveries_per_second data_relay_50_us_per_delivery data_plain_25_p99_ms data_interest_200_deliveries_per_second data_interest_200_us_per_delivery data_interest_200_p50_ms data_interest_200_p99_ms data_interest_200_loss_percent data_interest_200_kib_per_player data_slow_others_p99_without_ms data_slow_others_p99_with_queue_200_ms data_slow_age_max_queue_200_ms data_slow_age_max_queue_500_ms data_ramp_interest_deliveries_per_second data_ramp_relay_deliveries_per_second data_path_20_ms_unreliable_p99_ms data_path_20_ms_websocket_p99_ms data_path_50_ms_unreliable_p99_ms data_path_50_ms_websocket_p99_ms
 source tests/lib/report.sh
+source tests/lib/cargo.sh
 
 # A game of 120,000 deliveries a second on a machine of its own. What is asked for here leaves room for neighbours. In *latest*
 # and *interest* what does not arrive was replaced by something newer, and nothing is asked.
@@ -37,8 +38,7 @@ expect() {
         }' "$log"
 }
 
-step 'build' cargo build --release --quiet --package patchbay
-step 'release build' cargo build --release --quiet --package patchbay --package patchbay-load
+build_release
 step 'full relay' play --scenario relay --seconds 4
 step 'a world with interest' play --scenario interest --seconds 8
 step 'slow receivers' play --scenario slow --seconds 5

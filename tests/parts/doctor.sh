@@ -3,7 +3,8 @@
 # installs: tools node browsers net turn
 # figures: breakages_named trouble_shown_ms
 source tests/lib/report.sh
-step 'build' cargo build --quiet --package patchbay --package patchbay-peer
-step 'the doctor alone' cargo test --package patchbay --quiet -- doctor::
-step 'diagnoses' cargo test --package patchbay-signaling --quiet -- timeline
+source tests/lib/cargo.sh
+build
+step 'the doctor alone' run_tests --bins -- doctor::
+step 'diagnoses' run_tests --lib --test server -- timeline
 step 'breakages' timeout 300 node --test --test-concurrency=1 --test-reporter=spec tests/doctor/*.test.js

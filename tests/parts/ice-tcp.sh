@@ -3,10 +3,10 @@
 # installs: tools node browsers net
 # figures: tcp_first_frame_headless_ms tcp_first_frame_chromium_ms tcp_443_first_frame_chromium_ms udp_to_tcp_chromium_s tcp_first_frame_firefox_ms
 source tests/lib/report.sh
-step 'build' cargo build --quiet --package patchbay --package patchbay-peer
-step 'paths that are connections' cargo test --package patchbay-sfu-core --quiet --test transport -- tcp::
-step 'calls, strangers, broken and slow connections' cargo test --package patchbay-sfu --quiet --lib --test ice_tcp -- --test-threads 2
-step 'the door of HTTP' cargo test --package patchbay-signaling --quiet --lib --test server -- door::
-export PATCHBAY_PREBUILT=1
-step 'headless peers' cargo test --package patchbay-e2e --quiet -- --nocapture --test-threads 1 a_call_without_udp
+source tests/lib/cargo.sh
+build
+step 'paths that are connections' run_tests --test transport -- tcp::
+step 'calls, strangers, broken and slow connections' run_tests --test ice_tcp -- --test-threads 2
+step 'the door of HTTP' run_tests --lib --test server -- door::
+step 'headless peers' run_tests --test room -- --nocapture --test-threads 1 a_call_without_udp
 step 'browsers' node --test --test-concurrency=1 --test-reporter=spec tests/browser/tcp/*.test.js

@@ -3,5 +3,6 @@
 # installs: tools node browsers net turn
 # figures: matrix_open_first_frame_ms matrix_port_restricted_first_frame_ms matrix_symmetric_first_frame_ms matrix_double_first_frame_ms matrix_udp_blocked_first_frame_ms matrix_only_443_first_frame_ms matrix_page_udp_3478_first_frame_ms matrix_page_tcp_3478_first_frame_ms matrix_only_tls_first_frame_ms fall_to_tcp_s fall_to_turn_tls_s
 source tests/lib/report.sh
-step 'build' cargo build --quiet --package patchbay --package patchbay-peer
+source tests/lib/cargo.sh
+build
 step 'networks' node --test --test-concurrency=1 --test-reporter=spec tests/matrix/matrix.test.js

@@ -3,6 +3,7 @@
 # installs: tools node browsers net
 # figures: lossy_frames_decoded_per_s lossy_freezes_per_minute address_change_recovery_s
 source tests/lib/report.sh
-step 'build' cargo build --quiet --package patchbay --package patchbay-peer
+source tests/lib/cargo.sh
+build
 step 'the network library' node --test --test-concurrency=1 --test-reporter=spec tests/net/*.test.js
 step 'a call through loss' node --test --test-concurrency=1 --test-reporter=spec tests/browser/net/*.test.js

@@ -3,5 +3,6 @@
 # installs: tools
 # figures: drain_clients_told drain_requests_answered
 source tests/lib/report.sh
-step 'build' cargo build --quiet --package patchbay --package patchbay-peer
-PATCHBAY_PREBUILT=1 step 'signals and logs' cargo test --package patchbay-e2e --quiet --test operation -- --nocapture --test-threads 2
+source tests/lib/cargo.sh
+build
+step 'signals and logs' run_tests --test operation -- --nocapture --test-threads 2

@@ -3,5 +3,6 @@
 # installs: tools node prometheus
 # figures: dashboard_queries_answered
 source tests/lib/report.sh
-step 'build' cargo build --quiet --package patchbay --package patchbay-peer
+source tests/lib/cargo.sh
+build
 step 'queries' node --test --test-concurrency=1 --test-reporter=spec tests/operation/prometheus.test.js

@@ -3,5 +3,6 @@
 # installs: tools node browsers net
 # figures: rebinding_p50_ms rebinding_worst_ms path_change_p50_ms path_change_p95_ms path_change_for_others_p50_ms path_change_for_others_p95_ms blackhole_5_s_back_ms blackhole_20_s_back_ms link_back_ms udp_blocked_to_tcp_ms
 source tests/lib/report.sh
-step 'build' cargo build --quiet --package patchbay
+source tests/lib/cargo.sh
+build
 step 'recovery' node --test --test-concurrency=1 --test-reporter=spec tests/browser/recovery/*.test.js

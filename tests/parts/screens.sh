@@ -2,5 +2,6 @@
 # Pictures of the page before and in a call of 2, 5 and 12, desktop and phone, under tests/artifacts
 # installs: tools node browsers
 source tests/lib/report.sh
-step 'build' cargo build --quiet --package patchbay --package patchbay-peer
+source tests/lib/cargo.sh
+build
 step 'pictures' node --test --test-concurrency=1 --test-reporter=spec tests/browser/screens/*.test.js

@@ -3,4 +3,6 @@
 # installs: tools
 # figures: signaling_resume_cuts signaling_resume_p50
 source tests/lib/report.sh
-PATCHBAY_CUTS=200 step 'cuts' cargo test --package patchbay-signaling --quiet --test server survival -- --nocapture
+source tests/lib/cargo.sh
+build
+PATCHBAY_CUTS=200 step 'cuts' run_tests --test server survival -- --nocapture

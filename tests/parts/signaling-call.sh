@@ -3,6 +3,7 @@
 # installs: tools node browsers nginx
 # figures: signaling_kill_back_ms signaling_nginx_sse_join_ms signaling_nginx_poll_join_ms
 source tests/lib/report.sh
-step 'build' cargo build --quiet --package patchbay --package patchbay-peer
+source tests/lib/cargo.sh
+build
 step 'a kill' node --test --test-concurrency=1 --test-reporter=spec tests/signaling/restart.test.js
 step 'nginx' node --test --test-concurrency=1 --test-reporter=spec tests/signaling/nginx.test.js

@@ -3,5 +3,6 @@
 # installs: tools node net
 # figures: signaling_half_open_websocket_client_ms signaling_half_open_websocket_server_ms signaling_half_open_sse_client_ms signaling_half_open_sse_server_ms signaling_half_open_poll_client_ms signaling_half_open_poll_server_ms
 source tests/lib/report.sh
-step 'build' cargo build --quiet --package patchbay
+source tests/lib/cargo.sh
+build
 step 'half-open' node --test --test-concurrency=1 --test-reporter=spec tests/signaling/half-open.test.js

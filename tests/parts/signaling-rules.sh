@@ -3,8 +3,9 @@
 # installs: tools
 # figures: signaling_rules_tests
 source tests/lib/report.sh
-server=(cargo test --quiet --package patchbay-signaling --test server)
-step 'build' "${server[@]}" --no-run
+source tests/lib/cargo.sh
+build
+server=(run_tests --test server)
 # What must be among them: a filter that fits nothing would pass.
 required=(
     access::every_bad_token_is_refused_at_every_entrance_with_its_code
@@ -43,5 +44,5 @@ run_them() {
     return "$status"
 }
 step 'the tests that are meant' all_there
-step 'the table of permissions has no row untested' cargo test --quiet --package patchbay-signaling --lib permission
+step 'the table of permissions has no row untested' run_tests --lib permission
 step 'matrices' run_them

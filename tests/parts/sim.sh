@@ -3,4 +3,6 @@
 # installs: tools
 # figures: sim_loss5_decoded_ratio sim_loss5_freezes sim_switch_median_ms sim_restart_gap_median_ms sim_rebinding_gap_median_ms data_reliable_stall_p99 data_reliable_stall_max data_small_beside_large_p99
 source tests/lib/report.sh
-step 'simulation' cargo test --package patchbay-sim --quiet -- --nocapture
+source tests/lib/cargo.sh
+build
+step 'simulation' run_tests --test scenario -- --nocapture

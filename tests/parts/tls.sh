@@ -3,6 +3,7 @@
 # installs: tools node browsers
 # figures: https_first_frame_chromium_ms
 source tests/lib/report.sh
-step 'build' cargo build --quiet --package patchbay
-step 'certificates and handshakes' cargo test --package patchbay-signaling --quiet --test server -- tls::
+source tests/lib/cargo.sh
+build
+step 'certificates and handshakes' run_tests --test server -- tls::
 step 'browser and nodes' node --test --test-concurrency=1 --test-reporter=spec tests/browser/tls/*.test.js

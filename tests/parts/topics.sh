@@ -3,10 +3,9 @@
 # installs: tools node browsers strangers
 # figures: client_snapshot_after_open_ms client_file_mbit_s client_rejoined_after_kill_ms browser_file_mbit_s browser_topic_over_signaling_after_ms arena_position_error_worst_ms
 source tests/lib/report.sh
-step 'build' cargo build --quiet --package patchbay --package patchbay-peer
-step 'examples' cargo build --quiet --package patchbay-client --examples
-export PATCHBAY_PREBUILT=1
+source tests/lib/cargo.sh
+build
 step 'frames in Python' python3 tests/strangers/frames.py protocol/frame/golden
-step 'frames and client' cargo test --quiet --package patchbay-frame --package patchbay-client
-step 'the client and the server' cargo test --package patchbay-e2e --quiet --test client -- --nocapture --test-threads 2
+step 'frames and client' run_tests --lib --test golden
+step 'the client and the server' run_tests --test client -- --nocapture --test-threads 2
 step 'browsers and strangers' node --test --test-concurrency=1 --test-reporter=spec tests/browser/data/*.test.js

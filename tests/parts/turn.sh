@@ -3,6 +3,7 @@
 # installs: tools node browsers net turn
 # figures: turn_forbidden_peers_refused turn_udp_first_frame_ms turn_tcp_first_frame_ms turn_tls_first_frame_ms
 source tests/lib/report.sh
-step 'build' cargo build --quiet --package patchbay --package patchbay-peer
+source tests/lib/cargo.sh
+build
 step 'rules' node --test --test-concurrency=1 --test-reporter=spec tests/turn/rules.test.js
 step 'browsers' node --test --test-concurrency=1 --test-reporter=spec tests/turn/relay.test.js
