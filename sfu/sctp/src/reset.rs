@@ -1,0 +1,188 @@
+//! Streams that begin anew, so that their numbers can be used again (RFC 6525): what closing a data channel is (RFC 8831 §6.7).
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use bytes::BufMut;
+
+use crate::packet::{Builder, RE_CONFIG, half, parameters, put_parameter, word};
+use crate::receive::Receiver;
+
+const OUTGOING_RESET_REQUEST: u16 = 13;
+const INCOMING_RESET_REQUEST: u16 = 14;
+const RESPONSE: u16 = 16;
+const ADD_OUTGOING_STREAMS: u16 = 17;
+const ADD_INCOMING_STREAMS: u16 = 18;
+
+/// Results (RFC 6525 §4.4).
+const PERFORMED: u32 = 1;
+const DENIED: u32 = 2;
+const WRONG_NUMBER: u32 = 5;
+const IN_PROGRESS: u32 = 6;
+
+/// Streams in one request.
+const MAX_STREAMS_AT_ONCE: usize = 256;
+/// How long a request waits for its answer, at first and at most.
+const FIRST_DELAY: Duration = Duration::from_millis(500);
+const MAX_DELAY: Duration = Duration::from_secs(3);
+
+/// A request of ours that has no answer.
+#[derive(Debug)]
+struct Request {
+    number: u32,
+    last_tsn: u32,
+    streams: Vec<u16>,
+    due: Option<Instant>,
+    delay: Duration,
+}
+
+/// Requests of both ends.
+#[derive(Debug)]
+pub(crate) struct Resets {
+    /// Number of our next request.
+    next: u32,
+    /// Number of the peer's next request, and what its last one came to.
+    peer_next: u32,
+    peer_result: u32,
+    wanted: BTreeSet<u16>,
+    current: Option<Request>,
+    /// Answers that have not left.
+    answers: Vec<(u32, u32)>,
+    /// Streams that the peer has begun anew, since this was last asked; none named means all.
+    performed: Vec<Vec<u16>>,
+}
+
+impl Resets {
+    /// Both ends number their requests from their first TSN (RFC 6525 §5.1.1).
+    pub(crate) fn new(own_tsn: u32, peer_tsn: u32) -> Self {
+        Self {
+            next: own_tsn,
+            peer_next: peer_tsn,
+            peer_result: PERFORMED,
+            wanted: BTreeSet::new(),
+            current: None,
+            answers: Vec::new(),
+            performed: Vec::new(),
+        }
+    }
+
+    /// A stream of ours is to begin anew.
+    pub(crate) fn want(&mut self, stream: u16) {
+        self.wanted.insert(stream);
+    }
+
+    /// Asks for what is wanted and `may` be asked for now, if nothing else is asked. Returns the streams: they begin anew with what
+    /// is sent next.
+    pub(crate) fn begin(&mut self, last_tsn: u32, may: impl Fn(u16) -> bool) -> &[u16] {
+        if self.current.is_some() || self.wanted.is_empty() {
+            return &[];
+        }
+        let streams: Vec<u16> =
+            self.wanted.iter().copied().filter(|it| may(*it)).take(MAX_STREAMS_AT_ONCE).collect();
+        if streams.is_empty() {
+            return &[];
+        }
+        streams.iter().for_each(|it| {
+            self.wanted.remove(it);
+        });
+        let request = Request { number: self.next, last_tsn, streams, due: None, delay: FIRST_DELAY };
+        self.next = self.next.wrapping_add(1);
+        &self.current.insert(request).streams
+    }
+
+    /// A RE-CONFIG chunk.
+    pub(crate) fn handle(&mut self, value: &[u8], receiver: &mut Receiver) {
+        for (kind, parameter) in parameters(value) {
+            let Some(number) = word(parameter, 0) else { continue };
+            match kind {
+                OUTGOING_RESET_REQUEST => {
+                    let Some(last_tsn) = word(parameter, 8) else { continue };
+                    let ids = parameter.get(12..).unwrap_or_default().chunks_exact(2);
+                    let streams: Vec<u16> = ids.filter_map(|it| half(it, 0)).collect();
+                    if number == self.peer_next && !receiver.has_all_up_to(last_tsn) {
+                        // Asked again, as it will be, it can be performed.
+                        continue;
+                    }
+                    if self.is_next(number, PERFORMED) {
+                        receiver.reset(&streams);
+                        self.performed.push(streams);
+                    }
+                }
+                INCOMING_RESET_REQUEST | ADD_OUTGOING_STREAMS | ADD_INCOMING_STREAMS => {
+                    self.is_next(number, DENIED);
+                }
+                RESPONSE => self.handle_response(number, word(parameter, 4)),
+                _ => {}
+            }
+        }
+    }
+
+    /// Streams that the peer has begun anew.
+    pub(crate) fn take_performed(&mut self) -> Vec<Vec<u16>> {
+        std::mem::take(&mut self.performed)
+    }
+
+    /// When something is to be sent again.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.current.as_ref().and_then(|it| it.due)
+    }
+
+    /// Whether something is to be sent.
+    pub(crate) fn has_something(&self, now: Instant) -> bool {
+        !self.answers.is_empty()
+            || self.current.as_ref().is_some_and(|it| it.due.is_none_or(|due| due <= now))
+    }
+
+    /// Writes answers and the request that is due, a chunk each (RFC 6525 §3.1).
+    pub(crate) fn write(&mut self, now: Instant, packet: &mut Builder) {
+        for (number, result) in self.answers.drain(..) {
+            packet.chunk(RE_CONFIG, 0, |bytes| {
+                put_parameter(bytes, RESPONSE, |bytes| {
+                    bytes.put_u32(number);
+                    bytes.put_u32(result);
+                });
+            });
+        }
+        let Some(request) = self.current.as_mut().filter(|it| it.due.is_none_or(|due| due <= now)) else {
+            return;
+        };
+        packet.chunk(RE_CONFIG, 0, |bytes| {
+            put_parameter(bytes, OUTGOING_RESET_REQUEST, |bytes| {
+                bytes.put_u32(request.number);
+                bytes.put_u32(self.peer_next.wrapping_sub(1));
+                bytes.put_u32(request.last_tsn);
+                request.streams.iter().for_each(|it| bytes.put_u16(*it));
+            });
+        });
+        request.due = Some(now + request.delay);
+        request.delay = (2 * request.delay).min(MAX_DELAY);
+    }
+
+    /// Whether a request is the next one. An old one has the answer that it had.
+    fn is_next(&mut self, number: u32, result: u32) -> bool {
+        const MAX_ANSWERS: usize = 8;
+        let is_next = number == self.peer_next;
+        let answer = if is_next {
+            self.peer_next = number.wrapping_add(1);
+            self.peer_result = result;
+            result
+        } else if number == self.peer_next.wrapping_sub(1) {
+            self.peer_result
+        } else {
+            WRONG_NUMBER
+        };
+        if self.answers.len() < MAX_ANSWERS {
+            self.answers.push((number, answer));
+        }
+        is_next
+    }
+
+    fn handle_response(&mut self, number: u32, result: Option<u32>) {
+        let Some(request) = self.current.take_if(|it| it.number == number) else { return };
+        if result == Some(IN_PROGRESS) {
+            // Asked again under a new number, when the peer has had time (RFC 6525 §5.2.7).
+            self.current = Some(Request { number: self.next, ..request });
+            self.next = self.next.wrapping_add(1);
+        }
+    }
+}

@@ -1,0 +1,387 @@
+//! What goes out: messages become DATA chunks, which are repeated until they have arrived or are given up.
+
+mod outstanding;
+mod round_trip;
+mod window;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use bytes::{BufMut, Bytes};
+
+pub use self::outstanding::Limit;
+use self::outstanding::{NewChunk, Outstanding, Sent};
+use self::round_trip::RoundTrip;
+use self::window::Window;
+use crate::packet::{
+    BEGINS, Builder, CHUNK_HEADER_BYTES, DATA, DATA_HEADER_BYTES, ENDS, FORWARD_TSN, IMMEDIATE, UNORDERED,
+    half, word,
+};
+use crate::tsn::{Tsn, extend, first};
+
+/// A message that does not fit into what is left of a packet is only split there if this much of it fits, in bytes.
+const MIN_FRAGMENT_BYTES: usize = 256;
+/// Probes without an answer before everything in flight counts as lost (RFC 9002 §7.6).
+const PROBES: u32 = 2;
+/// Longest time between two of them. A path that is back should not wait for long.
+const MAX_PROBE_DELAY: Duration = Duration::from_secs(3);
+/// What a peer may delay a SACK by that it was not asked to hurry with. RFC 9260 §6.2 allows 200 ms; most of it is in what was
+/// measured, if it happens often.
+const SACK_DELAY: Duration = Duration::from_millis(100);
+
+/// A message that is to leave.
+#[derive(Debug, Clone)]
+pub struct Message {
+    /// The stream that it is sent on.
+    pub stream: u16,
+    /// What its payload is: see [`ppid`](crate::ppid).
+    pub ppid: u32,
+    /// Its bytes, at least one.
+    pub payload: Bytes,
+    /// Whether it comes after what was sent on the stream before.
+    pub is_ordered: bool,
+    /// How often, and until when, it is sent.
+    pub limit: Limit,
+}
+
+/// The rest of a message that is being sent.
+#[derive(Debug)]
+struct Pending {
+    number: u64,
+    ssn: Option<u16>,
+    /// Whether nothing of it was sent.
+    is_whole: bool,
+    message: Message,
+}
+
+/// The sending half of an association.
+#[derive(Debug)]
+pub(crate) struct Sender {
+    outstanding: Outstanding,
+    pending: VecDeque<Pending>,
+    pending_bytes: usize,
+    /// The next number in each stream.
+    streams: BTreeMap<u16, u16>,
+    messages: u64,
+    packets: u64,
+    window: Window,
+    round_trip: RoundTrip,
+    /// What the peer has room for beyond what it has acknowledged.
+    peer_window: usize,
+    /// When something that waits for an answer left last, and whether the peer was asked to hurry.
+    sent_at: Option<(Instant, bool)>,
+    probes: u32,
+    /// To be sent whatever the window says.
+    probe: Option<Tsn>,
+    /// When the peer was told last of what was given up.
+    forward_at: Option<Instant>,
+}
+
+impl Sender {
+    /// `initial` is our first TSN, `peer_window` what the peer has room for in bytes.
+    pub(crate) fn new(initial: u32, peer_window: u32) -> Self {
+        Self {
+            outstanding: Outstanding::new(first(initial)),
+            pending: VecDeque::new(),
+            pending_bytes: 0,
+            streams: BTreeMap::new(),
+            messages: 0,
+            packets: 0,
+            window: Window::default(),
+            round_trip: RoundTrip::default(),
+            peer_window: peer_window as usize,
+            sent_at: None,
+            probes: 0,
+            probe: None,
+            forward_at: None,
+        }
+    }
+
+    /// Whether a message would leave at once, or begin to.
+    pub(crate) fn has_room(&self) -> bool {
+        !self.outstanding.has_lost() && self.outstanding.in_flight() + self.pending_bytes < self.allowed()
+    }
+
+    /// Bytes in flight, headers included.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.outstanding.in_flight()
+    }
+
+    /// Bytes of payload that were taken and have not left.
+    pub(crate) fn pending_bytes(&self) -> usize {
+        self.pending_bytes
+    }
+
+    /// Something waits for room.
+    pub(crate) fn note_limiting(&mut self) {
+        self.window.note_limiting();
+    }
+
+    /// Payload that arrived or was given up since this was last asked, by stream.
+    pub(crate) fn take_released(&mut self) -> Vec<(u16, usize)> {
+        self.outstanding.take_released()
+    }
+
+    /// TSN of what was sent last.
+    pub(crate) fn last_tsn(&self) -> u32 {
+        (self.outstanding.next() - 1) as u32
+    }
+
+    /// Streams begin anew.
+    pub(crate) fn reset(&mut self, streams: &[u16]) {
+        streams.iter().for_each(|stream| {
+            self.streams.remove(stream);
+        });
+    }
+
+    /// Whether something of a stream has not left.
+    pub(crate) fn has_pending(&self, stream: u16) -> bool {
+        self.pending.iter().any(|it| it.message.stream == stream)
+    }
+
+    /// Takes a message.
+    pub(crate) fn push(&mut self, message: Message) {
+        if message.payload.is_empty() {
+            return;
+        }
+        let ssn = message.is_ordered.then(|| {
+            let next = self.streams.entry(message.stream).or_insert(0);
+            std::mem::replace(next, next.wrapping_add(1))
+        });
+        self.messages += 1;
+        self.pending_bytes += message.payload.len();
+        self.pending.push_back(Pending { number: self.messages, ssn, is_whole: true, message });
+    }
+
+    /// A SACK chunk (RFC 9260 §3.3.4).
+    pub(crate) fn handle_sack(&mut self, now: Instant, value: &[u8]) {
+        let (Some(cumulative), Some(peer_window), Some(count)) =
+            (word(value, 0), word(value, 4), half(value, 8))
+        else {
+            return;
+        };
+        let Some(gaps) = value.get(12..12 + 4 * usize::from(count)).filter(|it| are_rising(it)) else {
+            return;
+        };
+        let cumulative = extend(cumulative, self.outstanding.next());
+        let gaps =
+            gaps.chunks_exact(4).filter_map(|it| Some((u64::from(half(it, 0)?), u64::from(half(it, 2)?))));
+        let in_flight = self.outstanding.in_flight();
+        let was_forward_due = self.outstanding.forward_to();
+        let Some(told) = self.outstanding.acknowledge(now, cumulative, gaps, self.round_trip.smooth()) else {
+            return;
+        };
+        self.peer_window = peer_window as usize;
+        if let Some(sample) = told.sample {
+            self.round_trip.note(sample);
+        }
+        let is_forwarded = was_forward_due.is_some_and(|it| cumulative >= it);
+        if told.highest.is_some() || is_forwarded {
+            self.probes = 0;
+            self.sent_at = self.outstanding.is_waiting().then_some((now, false));
+        }
+        let lost = self.outstanding.detect_losses(now, self.round_trip.loss_delay());
+        self.window.note_lost(lost);
+        if let Some(highest) = told.highest {
+            self.window.handle_sack(now, highest, told.sample, in_flight);
+        }
+    }
+
+    /// When something is to be done.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.outstanding.loss_deadline().into_iter().chain(self.probe_deadline()).min()
+    }
+
+    /// Does what is due.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        if self.outstanding.loss_deadline().is_some_and(|due| due <= now) {
+            let lost = self.outstanding.detect_losses(now, self.round_trip.loss_delay());
+            self.window.note_lost(lost);
+        }
+        if self.probe_deadline().is_none_or(|due| now < due) {
+            return;
+        }
+        self.probes += 1;
+        self.sent_at = Some((now, true));
+        self.forward_at = None;
+        self.probe = self.outstanding.probe(now);
+        if self.probe.is_none() || self.probes > PROBES {
+            // Nothing of it may be repeated, or nothing has helped.
+            self.outstanding.lose_all(now);
+            self.probe = None;
+        }
+        // A peer that has no room answers nothing, and says nothing of the path.
+        if self.probes > PROBES && self.peer_window > 0 {
+            self.window.collapse();
+        }
+    }
+
+    /// Whether [`write`](Self::write) has something for a packet.
+    pub(crate) fn has_something(&self, now: Instant) -> bool {
+        let may_send = self.outstanding.in_flight() < self.allowed();
+        self.probe.is_some()
+            || self.is_forward_due(now)
+            || may_send && (self.outstanding.has_lost() || !self.pending.is_empty())
+    }
+
+    /// Writes what goes out next into a packet.
+    pub(crate) fn write(&mut self, now: Instant, packet: &mut Builder) {
+        self.packets += 1;
+        if let Some(to) = self.outstanding.forward_to().filter(|_| self.is_forward_due(now)) {
+            self.write_forward(now, packet, to);
+        }
+        let before = packet.room();
+        let (mut last, mut count) = (None, 0);
+        if let Some(tsn) = self.probe.take() {
+            count += usize::from(self.write_again(now, packet, tsn, true));
+        }
+        while self.outstanding.in_flight() < self.allowed()
+            && let Some(tsn) = self.outstanding.first_lost(now)
+        {
+            if !self.write_again(now, packet, tsn, true) {
+                break;
+            }
+            count += 1;
+        }
+        while !self.outstanding.has_lost()
+            && self.outstanding.in_flight() < self.allowed()
+            && let Some(tsn) = self.write_next(now, packet)
+        {
+            last = Some(tsn);
+            count += 1;
+        }
+        if count > 0 {
+            self.window.note_sent(last, before - packet.room());
+        }
+    }
+
+    /// Whether a message that is being sent is not worth it any more; its rest is dropped.
+    fn expire_pending(&mut self, now: Instant) {
+        while let Some(front) = self.pending.front() {
+            let is_over = front.message.limit.expires.is_some_and(|at| at <= now);
+            let number = front.number;
+            if front.is_whole {
+                // Whoever handed it over has looked at its time.
+                return;
+            }
+            if is_over {
+                self.outstanding.abandon_last(number);
+            }
+            if !self.outstanding.close_abandoned(now, number) {
+                return;
+            }
+            if let Some(rest) = self.pending.pop_front() {
+                self.pending_bytes -= rest.message.payload.len();
+                self.outstanding.release(rest.message.stream, rest.message.payload.len());
+            }
+        }
+    }
+
+    /// Writes the next chunk of what is pending, as much as fits. Returns its TSN.
+    fn write_next(&mut self, now: Instant, packet: &mut Builder) -> Option<Tsn> {
+        self.expire_pending(now);
+        let room = packet.room().checked_sub(DATA_HEADER_BYTES).filter(|it| *it > 0)? & !3;
+        let is_fresh = packet.is_empty();
+        let front = self.pending.front_mut()?;
+        let left = front.message.payload.len();
+        if left > room && room < MIN_FRAGMENT_BYTES && !is_fresh {
+            return None;
+        }
+        // A short message is not split for the sake of a packet that is nearly full.
+        if left > room && !is_fresh && left <= crate::packet::MAX_PACKET_BYTES / 2 {
+            return None;
+        }
+        let payload = front.message.payload.split_to(left.min(room));
+        let is_end = front.message.payload.is_empty();
+        let begins = if std::mem::take(&mut front.is_whole) { BEGINS } else { 0 };
+        let flags = begins | if is_end { ENDS } else { 0 } | if front.ssn.is_none() { UNORDERED } else { 0 };
+        let chunk = NewChunk {
+            message: front.number,
+            stream: front.message.stream,
+            ssn: front.ssn,
+            ppid: front.message.ppid,
+            flags,
+            payload: payload.clone(),
+            limit: front.message.limit,
+        };
+        self.pending_bytes -= payload.len();
+        let header = (front.message.stream, front.ssn.unwrap_or(0), front.message.ppid);
+        // An answer is worth a packet of its own if something can be done about a loss, and nothing that follows tells of it.
+        let is_repeatable = front.message.limit.max_retransmits != Some(0);
+        if is_end {
+            self.pending.pop_front();
+        }
+        let tsn = self.outstanding.push(now, self.packets, chunk);
+        let is_last = self.pending.is_empty() || self.outstanding.in_flight() >= self.allowed();
+        let is_urgent = is_last && is_repeatable;
+        self.sent_at = Some((now, is_urgent));
+        let flags = if is_urgent { flags | IMMEDIATE } else { flags };
+        put_data(packet, flags, tsn, header, &payload);
+        Some(tsn)
+    }
+
+    /// Writes a chunk once more. Says whether there was room.
+    fn write_again(&mut self, now: Instant, packet: &mut Builder, tsn: Tsn, is_urgent: bool) -> bool {
+        let room = packet.room().saturating_sub(DATA_HEADER_BYTES);
+        let Some(chunk) = self.outstanding.repeat(now, self.packets, tsn, room) else { return false };
+        let Sent { stream, ssn, ppid, flags, payload, .. } = chunk;
+        put_data(packet, flags | IMMEDIATE, tsn, (*stream, ssn.unwrap_or(0), *ppid), payload);
+        self.sent_at = Some((now, is_urgent));
+        true
+    }
+
+    /// FORWARD-TSN (RFC 3758 §3.2).
+    fn write_forward(&mut self, now: Instant, packet: &mut Builder, to: Tsn) {
+        let most = packet.room().saturating_sub(CHUNK_HEADER_BYTES + 4) / 4;
+        let skipped = self.outstanding.skipped();
+        packet.chunk(FORWARD_TSN, 0, |bytes| {
+            bytes.put_u32(to as u32);
+            for (stream, ssn) in skipped.iter().take(most) {
+                bytes.put_u16(*stream);
+                bytes.put_u16(*ssn);
+            }
+        });
+        self.forward_at = Some(now);
+        self.sent_at.get_or_insert((now, true));
+    }
+
+    /// Once per round trip (RFC 3758 §3.5).
+    fn is_forward_due(&self, now: Instant) -> bool {
+        let pause = self.round_trip.smooth().max(Duration::from_millis(1));
+        self.outstanding.forward_to().is_some()
+            && self.forward_at.is_none_or(|at| now.saturating_duration_since(at) >= pause)
+    }
+
+    fn probe_deadline(&self) -> Option<Instant> {
+        let (sent_at, is_urgent) = self.sent_at.filter(|_| self.outstanding.is_waiting())?;
+        let delay = self.round_trip.probe_delay() + if is_urgent { Duration::ZERO } else { SACK_DELAY };
+        Some(sent_at + (delay * (1 << self.probes.min(8))).min(MAX_PROBE_DELAY))
+    }
+
+    /// Bytes that may be in flight. One packet may always be: it asks whether a window that was closed is open (RFC 9260 §6.1).
+    fn allowed(&self) -> usize {
+        (self.window.bytes() as usize).min(self.peer_window).max(1)
+    }
+}
+
+/// DATA (RFC 9260 §3.3.1), with stream, number in the stream and kind of payload.
+fn put_data(packet: &mut Builder, flags: u8, tsn: Tsn, header: (u16, u16, u32), payload: &[u8]) {
+    packet.chunk(DATA, flags, |bytes| {
+        bytes.put_u32(tsn as u32);
+        bytes.put_u16(header.0);
+        bytes.put_u16(header.1);
+        bytes.put_u32(header.2);
+        bytes.put_slice(payload);
+    });
+}
+
+/// Gap blocks rise and do not overlap (RFC 9260 §3.3.4): walking them is bounded by what was sent.
+fn are_rising(gaps: &[u8]) -> bool {
+    let mut before = 0;
+    gaps.chunks_exact(4).all(|gap| {
+        let (Some(first), Some(last)) = (half(gap, 0), half(gap, 2)) else { return false };
+        let is_sound = first > before && last >= first;
+        before = last;
+        is_sound
+    })
+}

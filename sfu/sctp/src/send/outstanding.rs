@@ -1,0 +1,405 @@
+//! DATA chunks that were sent and are not acknowledged in sequence: which of them arrived, which are lost, which are given up.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use crate::packet::{DATA_HEADER_BYTES, ENDS};
+use crate::tsn::Tsn;
+
+/// So many packets sent later have arrived: it is lost (RFC 9260 §7.2.4, RFC 9002 §6.1.1).
+const PACKET_THRESHOLD: u64 = 3;
+/// The same on a path that is seen to change the sequence.
+const MAX_PACKET_THRESHOLD: u64 = 64;
+
+/// How often, and until when, a message is sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limit {
+    /// At most so many times more than once.
+    pub max_retransmits: Option<u32>,
+    /// Not after this.
+    pub expires: Option<Instant>,
+}
+
+impl Limit {
+    /// Whether what was sent so often may be sent again.
+    fn allows(&self, now: Instant, transmissions: u32) -> bool {
+        self.max_retransmits.is_none_or(|most| transmissions <= most)
+            && self.expires.is_none_or(|at| now < at)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    InFlight,
+    /// To be sent again.
+    Lost,
+    Acknowledged,
+    Abandoned,
+}
+
+/// A chunk and what became of it.
+#[derive(Debug)]
+pub(crate) struct Sent {
+    /// Counts messages: all chunks of one are given up together.
+    pub(crate) message: u64,
+    pub(crate) stream: u16,
+    pub(crate) ssn: Option<u16>,
+    pub(crate) ppid: u32,
+    /// Of the DATA chunk.
+    pub(crate) flags: u8,
+    pub(crate) payload: Bytes,
+    pub(crate) limit: Limit,
+    state: State,
+    bytes: usize,
+    transmissions: u32,
+    /// Number of the packet that carried it last, and when that left.
+    packet: u64,
+    sent_at: Instant,
+}
+
+/// What a SACK told.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    /// The highest TSN that is acknowledged for the first time.
+    pub(crate) highest: Option<Tsn>,
+    /// How long the latest packet took, if that is certain (Karn).
+    pub(crate) sample: Option<Duration>,
+}
+
+/// Chunks from the first that is not acknowledged in sequence.
+#[derive(Debug)]
+pub(crate) struct Outstanding {
+    chunks: VecDeque<Sent>,
+    /// TSN of the first of them.
+    base: Tsn,
+    books: Books,
+    /// The latest packet that has arrived.
+    arrived: Option<u64>,
+    /// When the next of them is lost by time.
+    loss_at: Option<Instant>,
+    /// Everything below was given up or acknowledged.
+    forward: Tsn,
+}
+
+/// What is counted over all chunks.
+#[derive(Debug)]
+struct Books {
+    /// Bytes in flight, headers included.
+    in_flight: usize,
+    /// How many are to be sent again.
+    lost: usize,
+    /// So many packets later have to arrive before something counts as lost.
+    threshold: u64,
+    /// Payload that arrived or was given up, by stream.
+    released: Vec<(u16, usize)>,
+}
+
+impl Outstanding {
+    pub(crate) fn new(first: Tsn) -> Self {
+        Self {
+            chunks: VecDeque::new(),
+            base: first,
+            books: Books { in_flight: 0, lost: 0, threshold: PACKET_THRESHOLD, released: Vec::new() },
+            arrived: None,
+            loss_at: None,
+            forward: first,
+        }
+    }
+
+    /// TSN of the next chunk.
+    pub(crate) fn next(&self) -> Tsn {
+        self.base + self.chunks.len() as u64
+    }
+
+    /// Bytes in flight, headers included.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.books.in_flight
+    }
+
+    /// Whether something is to be sent again.
+    pub(crate) fn has_lost(&self) -> bool {
+        self.books.lost > 0
+    }
+
+    /// Whether an answer is waited for.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.books.in_flight > 0 || self.books.lost > 0 || self.forward_to().is_some()
+    }
+
+    /// When [`detect_losses`](Self::detect_losses) finds more.
+    pub(crate) fn loss_deadline(&self) -> Option<Instant> {
+        self.loss_at
+    }
+
+    /// Payload that arrived or was given up since this was last asked.
+    pub(crate) fn take_released(&mut self) -> Vec<(u16, usize)> {
+        std::mem::take(&mut self.books.released)
+    }
+
+    /// Payload that never left is given up.
+    pub(crate) fn release(&mut self, stream: u16, bytes: usize) {
+        self.books.released.push((stream, bytes));
+    }
+
+    /// A chunk leaves for the first time.
+    pub(crate) fn push(&mut self, now: Instant, packet: u64, chunk: NewChunk) -> Tsn {
+        let tsn = self.next();
+        let bytes = chunk.payload.len() + DATA_HEADER_BYTES;
+        self.books.in_flight += bytes;
+        self.chunks.push_back(Sent {
+            message: chunk.message,
+            stream: chunk.stream,
+            ssn: chunk.ssn,
+            ppid: chunk.ppid,
+            flags: chunk.flags,
+            payload: chunk.payload,
+            limit: chunk.limit,
+            state: State::InFlight,
+            bytes,
+            transmissions: 1,
+            packet,
+            sent_at: now,
+        });
+        tsn
+    }
+
+    /// A SACK (RFC 9260 §6.2.1): everything below `cumulative` has arrived, and the ranges above. `None` if it tells of what was
+    /// never sent.
+    pub(crate) fn acknowledge(
+        &mut self,
+        now: Instant,
+        cumulative: Tsn,
+        gaps: impl Iterator<Item = (u64, u64)>,
+        round_trip: Duration,
+    ) -> Option<Told> {
+        if cumulative >= self.next() {
+            return None;
+        }
+        let mut told = Told::default();
+        let mut latest: Option<(u64, Instant, u32)> = None;
+        let mut see = |it: &Sent| {
+            if latest.is_none_or(|(packet, ..)| it.packet >= packet) {
+                latest = Some((it.packet, it.sent_at, it.transmissions));
+            }
+        };
+        while self.base <= cumulative
+            && let Some(mut chunk) = self.chunks.pop_front()
+        {
+            if matches!(chunk.state, State::InFlight | State::Lost) {
+                see(&chunk);
+                told.highest = Some(self.base);
+                self.books.note_arrived(&mut chunk, now, round_trip);
+            }
+            self.base += 1;
+        }
+        for (first, last) in gaps {
+            for tsn in (cumulative + first).max(self.base)..=(cumulative + last).min(self.next() - 1) {
+                let at = (tsn - self.base) as usize;
+                let Some(chunk) = self.chunks.get_mut(at) else { break };
+                if matches!(chunk.state, State::InFlight | State::Lost) {
+                    see(chunk);
+                    told.highest = Some(told.highest.map_or(tsn, |it| it.max(tsn)));
+                    self.books.note_arrived(chunk, now, round_trip);
+                }
+            }
+        }
+        self.forward = self.forward.max(self.base);
+        if let Some((packet, sent_at, transmissions)) = latest {
+            self.arrived = self.arrived.max(Some(packet));
+            told.sample = (transmissions == 1).then(|| now.saturating_duration_since(sent_at));
+        }
+        Some(told)
+    }
+
+    /// Finds what is lost: something sent later has arrived, and either that was enough later, or time enough has passed. Returns in
+    /// how many packets it was.
+    pub(crate) fn detect_losses(&mut self, now: Instant, delay: Duration) -> u32 {
+        self.loss_at = None;
+        let Some(arrived) = self.arrived else { return 0 };
+        let (mut packets, mut last_packet) = (0, None);
+        for at in 0..self.chunks.len() {
+            let Some(chunk) = self.chunks.get(at) else { break };
+            if chunk.state != State::InFlight || chunk.packet >= arrived {
+                continue;
+            }
+            let due = chunk.sent_at + delay;
+            if arrived - chunk.packet < self.books.threshold && now < due {
+                self.loss_at = Some(self.loss_at.map_or(due, |it| it.min(due)));
+                continue;
+            }
+            packets += u32::from(last_packet != Some(chunk.packet));
+            last_packet = Some(chunk.packet);
+            self.lose(now, at);
+        }
+        packets
+    }
+
+    /// Everything in flight is lost.
+    pub(crate) fn lose_all(&mut self, now: Instant) {
+        for at in 0..self.chunks.len() {
+            if self.chunks.get(at).is_some_and(|it| it.state == State::InFlight) {
+                self.lose(now, at);
+            }
+        }
+        self.loss_at = None;
+    }
+
+    /// The last chunk in flight that may be sent once more, to find out what of the others has arrived.
+    pub(crate) fn probe(&self, now: Instant) -> Option<Tsn> {
+        let may = |it: &Sent| it.state == State::InFlight && it.limit.allows(now, it.transmissions);
+        self.chunks.iter().rposition(may).map(|at| self.base + at as u64)
+    }
+
+    /// A chunk that is sent once more, in packet `packet`: its payload must not exceed `room`.
+    pub(crate) fn repeat(&mut self, now: Instant, packet: u64, tsn: Tsn, room: usize) -> Option<&Sent> {
+        let at = usize::try_from(tsn.checked_sub(self.base)?).ok()?;
+        let chunk = self.chunks.get_mut(at).filter(|it| it.payload.len() <= room)?;
+        match chunk.state {
+            State::Lost => {
+                self.books.lost -= 1;
+                self.books.in_flight += chunk.bytes;
+                chunk.state = State::InFlight;
+            }
+            State::InFlight => {}
+            State::Acknowledged | State::Abandoned => return None,
+        }
+        chunk.transmissions += 1;
+        (chunk.packet, chunk.sent_at) = (packet, now);
+        Some(chunk)
+    }
+
+    /// The first chunk that is to be sent again. Whatever is not worth it any more is given up.
+    pub(crate) fn first_lost(&mut self, now: Instant) -> Option<Tsn> {
+        while self.books.lost > 0 {
+            let at = self.chunks.iter().position(|it| it.state == State::Lost)?;
+            let chunk = self.chunks.get(at)?;
+            if chunk.limit.expires.is_none_or(|expires| now < expires) {
+                return Some(self.base + at as u64);
+            }
+            self.abandon(at);
+        }
+        None
+    }
+
+    /// Gives up all chunks of the message that the chunk at a place is of.
+    fn abandon(&mut self, at: usize) {
+        let Some(message) = self.chunks.get(at).map(|it| it.message) else { return };
+        let before = self.chunks.iter().take(at).rev().take_while(|it| it.message == message).count();
+        for chunk in self.chunks.iter_mut().skip(at - before).take_while(|it| it.message == message) {
+            match chunk.state {
+                State::InFlight => self.books.in_flight -= chunk.bytes,
+                State::Lost => self.books.lost -= 1,
+                State::Acknowledged => {}
+                State::Abandoned => continue,
+            }
+            if chunk.state != State::Acknowledged {
+                self.books.released.push((chunk.stream, chunk.payload.len()));
+            }
+            chunk.payload = Bytes::new();
+            chunk.state = State::Abandoned;
+        }
+        self.advance();
+    }
+
+    /// Whether a message is given up, of which not everything was sent; takes a number for its end then, so that the peer can be
+    /// told even if everything before has arrived.
+    pub(crate) fn close_abandoned(&mut self, now: Instant, message: u64) -> bool {
+        let Some(last) =
+            self.chunks.back().filter(|it| it.message == message && it.state == State::Abandoned)
+        else {
+            return false;
+        };
+        let end = Sent {
+            message,
+            stream: last.stream,
+            ssn: last.ssn,
+            ppid: last.ppid,
+            flags: last.flags | ENDS,
+            payload: Bytes::new(),
+            limit: last.limit,
+            state: State::Abandoned,
+            bytes: 0,
+            transmissions: 0,
+            packet: last.packet,
+            sent_at: now,
+        };
+        self.chunks.push_back(end);
+        self.advance();
+        true
+    }
+
+    /// Gives up a message of which not everything was sent.
+    pub(crate) fn abandon_last(&mut self, message: u64) {
+        if let Some(at) = self.chunks.len().checked_sub(1)
+            && self.chunks.get(at).is_some_and(|it| it.message == message)
+        {
+            self.abandon(at);
+        }
+    }
+
+    /// Up to where the peer is to be told that nothing comes, if it has not heard so (RFC 3758 §3.5).
+    pub(crate) fn forward_to(&self) -> Option<Tsn> {
+        (self.forward > self.base).then(|| self.forward - 1)
+    }
+
+    /// Ordered streams of what was given up, and the last number in each.
+    pub(crate) fn skipped(&self) -> BTreeMap<u16, u16> {
+        let given_up = self.chunks.iter().take((self.forward - self.base) as usize);
+        given_up.filter_map(|it| Some((it.stream, it.ssn?))).collect()
+    }
+
+    fn advance(&mut self) {
+        self.forward = self.forward.max(self.base);
+        while self
+            .chunks
+            .get((self.forward - self.base) as usize)
+            .is_some_and(|it| it.state == State::Abandoned)
+        {
+            self.forward += 1;
+        }
+    }
+
+    fn lose(&mut self, now: Instant, at: usize) {
+        let Some(chunk) = self.chunks.get_mut(at) else { return };
+        if chunk.limit.allows(now, chunk.transmissions) {
+            self.books.in_flight -= chunk.bytes;
+            self.books.lost += 1;
+            chunk.state = State::Lost;
+        } else {
+            self.abandon(at);
+        }
+    }
+}
+
+impl Books {
+    fn note_arrived(&mut self, chunk: &mut Sent, now: Instant, round_trip: Duration) {
+        self.released.push((chunk.stream, chunk.payload.len()));
+        let is_repeated_late =
+            chunk.transmissions > 1 && now.saturating_duration_since(chunk.sent_at) < round_trip / 2;
+        if chunk.state == State::Lost || is_repeated_late {
+            // It was not lost, but overtaken.
+            self.threshold = (self.threshold * 2).min(MAX_PACKET_THRESHOLD);
+        }
+        match chunk.state {
+            State::InFlight => self.in_flight -= chunk.bytes,
+            State::Lost => self.lost -= 1,
+            State::Acknowledged | State::Abandoned => {}
+        }
+        chunk.payload = Bytes::new();
+        chunk.state = State::Acknowledged;
+    }
+}
+
+/// A chunk that is to leave.
+#[derive(Debug)]
+pub(crate) struct NewChunk {
+    pub(crate) message: u64,
+    pub(crate) stream: u16,
+    pub(crate) ssn: Option<u16>,
+    pub(crate) ppid: u32,
+    pub(crate) flags: u8,
+    pub(crate) payload: Bytes,
+    pub(crate) limit: Limit,
+}

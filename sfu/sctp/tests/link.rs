@@ -1,0 +1,362 @@
+//! Two associations over a link that loses, delays, reorders and repeats: every promise is kept, whatever the link does.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use patchbay_sctp::{Association, Config, Event, Limit, Message, ppid};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+const MAX_MESSAGE_BYTES: usize = 256 * 1024;
+
+/// What a link does to packets.
+#[derive(Debug, Clone, Copy)]
+struct Link {
+    delay: Duration,
+    jitter: Duration,
+    loss: f64,
+    repetition: f64,
+}
+
+const CLEAN: Link = Link { delay: Duration::from_millis(10), jitter: Duration::ZERO, loss: 0.0, repetition: 0.0 };
+
+/// Both ends and what is on its way between them.
+struct World {
+    now: Instant,
+    start: Instant,
+    random: StdRng,
+    link: Link,
+    ends: [Association; 2],
+    /// By arrival: to whom, and what.
+    packets: BTreeMap<(Instant, u64), (usize, Bytes)>,
+    count: u64,
+    sent: [usize; 2],
+    events: [Vec<Event>; 2],
+}
+
+impl World {
+    fn new(seed: u64, link: Link) -> Self {
+        let mut random = StdRng::seed_from_u64(seed);
+        let mut end = || {
+            Association::new(Config {
+                receive_window: 1024 * 1024,
+                max_streams: 1024,
+                max_message_bytes: MAX_MESSAGE_BYTES,
+                tag: random.random_range(1..=u32::MAX),
+                // Near the end of the numbers, so that they wrap.
+                first_tsn: u32::MAX - random.random_range(0..200),
+                secret: random.random(),
+            })
+        };
+        let ends = [end(), end()];
+        let now = Instant::now();
+        Self {
+            now,
+            start: now,
+            random,
+            link,
+            ends,
+            packets: BTreeMap::new(),
+            count: 0,
+            sent: [0; 2],
+            events: [Vec::new(), Vec::new()],
+        }
+    }
+
+    /// Connected, with one end beginning, or both.
+    fn up(seed: u64, link: Link, both: bool) -> Self {
+        let mut world = Self::new(seed, link);
+        world.ends[0].connect();
+        if both {
+            world.ends[1].connect();
+        }
+        world.run_until(Duration::from_secs(60), |it| it.ends.iter().all(Association::is_up));
+        world
+    }
+
+    fn flush(&mut self) {
+        for (at, end) in self.ends.iter_mut().enumerate() {
+            while let Some(packet) = end.poll_transmit(self.now) {
+                self.sent[at] += 1;
+                let copies = 1 + usize::from(self.random.random_bool(self.link.repetition));
+                for _ in 0..copies {
+                    if self.random.random_bool(self.link.loss) {
+                        continue;
+                    }
+                    let jitter = self.link.jitter.mul_f64(self.random.random());
+                    self.count += 1;
+                    self.packets.insert((self.now + self.link.delay + jitter, self.count), (1 - at, packet.clone()));
+                }
+            }
+            self.events[at].extend(std::iter::from_fn(|| end.poll_event()));
+        }
+    }
+
+    /// One step: to the next packet or the next timer. Says whether there was one.
+    fn step(&mut self) -> bool {
+        self.flush();
+        let timers = self.ends.iter().filter_map(Association::deadline);
+        let Some(next) = timers.chain(self.packets.keys().next().map(|it| it.0)).min() else { return false };
+        self.now = self.now.max(next);
+        while let Some(entry) = self.packets.first_entry().filter(|it| it.key().0 <= self.now) {
+            let (to, packet) = entry.remove();
+            self.ends[to].handle(self.now, &packet);
+        }
+        for end in &mut self.ends {
+            if end.deadline().is_some_and(|due| due <= self.now) {
+                end.handle_timeout(self.now);
+            }
+        }
+        self.flush();
+        true
+    }
+
+    fn run_until(&mut self, at_most: Duration, mut done: impl FnMut(&Self) -> bool) {
+        let end = self.now + at_most;
+        while !done(self) {
+            assert!(self.step(), "nothing happens any more");
+            assert!(self.now < end, "after {:?}: {:?}", self.now - self.start, self.ends[0]);
+        }
+    }
+
+    /// Runs until nothing is on its way and no timer is set.
+    fn settle(&mut self) {
+        let end = self.now + Duration::from_secs(120);
+        while self.step() {
+            assert!(self.now < end, "it does not come to rest: {:?}", self.ends);
+        }
+    }
+
+    fn messages(&self, at: usize) -> Vec<(u16, Bytes)> {
+        let of = |it: &Event| match it {
+            Event::Message { stream, payload, .. } => Some((*stream, payload.clone())),
+            _ => None,
+        };
+        self.events[at].iter().filter_map(of).collect()
+    }
+}
+
+fn message(stream: u16, payload: impl Into<Bytes>, is_ordered: bool, limit: Limit) -> Message {
+    Message { stream, ppid: ppid::BINARY, payload: payload.into(), is_ordered, limit }
+}
+
+#[test]
+fn either_end_may_begin_and_so_may_both() {
+    for both in [false, true] {
+        for seed in 0..50 {
+            let world = World::up(seed, Link { loss: 0.3, jitter: Duration::from_millis(30), repetition: 0.2, ..CLEAN }, both);
+            assert!(world.events.iter().all(|it| it.iter().filter(|it| **it == Event::Up).count() == 1));
+        }
+        let world = World::up(1, CLEAN, both);
+        assert!(world.now - world.start <= Duration::from_millis(60), "{:?}", world.now - world.start);
+    }
+}
+
+#[test]
+fn what_is_reliable_arrives_whole_and_in_order() {
+    for (seed, loss) in [(1, 0.0), (2, 0.05), (3, 0.2), (4, 0.4)] {
+        let link = Link { loss, jitter: Duration::from_millis(8), repetition: 0.02, ..CLEAN };
+        let mut world = World::up(seed, link, false);
+        let mut expected = BTreeMap::<u16, Vec<Bytes>>::new();
+        let mut left: Vec<Message> = (0..600_u32)
+            .map(|number| {
+                let length = if number % 50 == 0 { MAX_MESSAGE_BYTES / 4 } else { 1 + (number as usize * 37) % 3_000 };
+                let mut payload = vec![number as u8; length];
+                payload[0] = (number / 256) as u8;
+                let message = message((number % 3) as u16, payload, true, Limit::default());
+                expected.entry(message.stream).or_default().push(message.payload.clone());
+                message
+            })
+            .rev()
+            .collect();
+        world.run_until(Duration::from_secs(600), |_| true);
+        let end = world.now + Duration::from_secs(900);
+        while !left.is_empty() || world.messages(1).len() < 600 {
+            while world.ends[0].has_room()
+                && let Some(message) = left.pop()
+            {
+                assert!(world.ends[0].send(message));
+            }
+            world.ends[0].note_limiting();
+            assert!(world.step() && world.now < end, "{} left", left.len());
+        }
+        world.settle();
+        let mut received = BTreeMap::<u16, Vec<Bytes>>::new();
+        world.messages(1).into_iter().for_each(|(stream, payload)| received.entry(stream).or_default().push(payload));
+        assert_eq!(received, expected, "{loss}");
+        assert_eq!((world.ends[0].in_flight_bytes(), world.ends[0].pending_bytes()), (0, 0));
+        let bytes: usize = expected.values().flatten().map(Bytes::len).sum();
+        let released = world.events[0].iter().map(|it| if let Event::Released { bytes, .. } = it { *bytes } else { 0 });
+        assert_eq!(released.sum::<usize>(), bytes);
+    }
+}
+
+#[test]
+fn what_is_not_repeated_stops_nobody() {
+    for (is_ordered, limit) in [
+        (false, Limit { max_retransmits: Some(0), expires: None }),
+        (true, Limit { max_retransmits: Some(0), expires: None }),
+        (true, Limit { max_retransmits: Some(1), expires: None }),
+    ] {
+        let mut world = World::up(7, Link { loss: 0.1, ..CLEAN }, true);
+        for number in 0..2_000_u16 {
+            // Some in several chunks, of which the loss of one is the loss of all.
+            let length = if number % 10 == 0 { 5_000 } else { 50 };
+            let mut payload = vec![0; length];
+            payload[..2].copy_from_slice(&number.to_be_bytes());
+            world.ends[0].send(message(1, payload, is_ordered, limit));
+            let until = world.now + Duration::from_millis(5);
+            while world.packets.keys().next().is_some_and(|it| it.0 <= until) {
+                world.step();
+            }
+            world.now = world.now.max(until);
+        }
+        world.ends[0].send(message(1, "end", is_ordered, Limit::default()));
+        world.settle();
+        let numbers: Vec<u16> = world.messages(1).iter().filter(|it| it.1.len() > 3).map(|it| u16::from_be_bytes([it.1[0], it.1[1]])).collect();
+        let least = if limit.max_retransmits == Some(1) { 1_900 } else { 1_600 };
+        assert!((least..2_000).contains(&numbers.len()), "{} of 2,000 with {limit:?}", numbers.len());
+        assert!(!is_ordered || numbers.is_sorted());
+        assert!(world.messages(1).iter().any(|it| it.1 == "end"), "what is reliable arrives on the same stream");
+        assert_eq!((world.ends[0].in_flight_bytes(), world.ends[0].pending_bytes()), (0, 0));
+    }
+}
+
+#[test]
+fn what_has_expired_is_given_up_half_way() {
+    let mut world = World::up(3, CLEAN, false);
+    let expires = Some(world.now + Duration::from_millis(30));
+    world.ends[0].send(message(1, vec![1; MAX_MESSAGE_BYTES], true, Limit { expires, ..Limit::default() }));
+    world.step();
+    // Nothing arrives until it is too late.
+    world.link.loss = 1.0;
+    let until = world.now + Duration::from_millis(200);
+    while world.now < until {
+        world.step();
+    }
+    world.link.loss = 0.0;
+    world.ends[0].send(message(1, "next", true, Limit::default()));
+    world.settle();
+    assert_eq!(world.messages(1), [(1, Bytes::from("next"))]);
+    let released = world.events[0].iter().map(|it| if let Event::Released { bytes, .. } = it { *bytes } else { 0 });
+    assert_eq!(released.sum::<usize>(), MAX_MESSAGE_BYTES + 4);
+}
+
+#[test]
+fn what_is_too_long_is_told_of_and_the_stream_goes_on() {
+    let mut world = World::up(3, Link { loss: 0.05, ..CLEAN }, false);
+    world.ends[0].send(message(1, vec![1; 3 * MAX_MESSAGE_BYTES], true, Limit::default()));
+    world.ends[0].send(message(1, "next", true, Limit::default()));
+    world.settle();
+    let told = Event::TooLong { stream: 1, bytes: 3 * MAX_MESSAGE_BYTES };
+    assert!(world.events[1].contains(&told));
+    assert_eq!(world.messages(1), [(1, Bytes::from("next"))]);
+}
+
+#[test]
+fn what_is_held_closes_the_window_and_opens_it_again() {
+    let mut world = World::up(3, CLEAN, false);
+    world.ends[1].set_held_bytes(2 * 1024 * 1024);
+    let mut sent = 0;
+    let until = world.now + Duration::from_secs(5);
+    // One message, so that the peer hears of the window.
+    world.ends[0].send(message(1, "first", true, Limit::default()));
+    while world.now < until {
+        world.step();
+        while world.now > until - Duration::from_secs(4) && world.ends[0].has_room() && sent < 10_000 {
+            world.ends[0].send(message(1, vec![2; 1_000], true, Limit::default()));
+            sent += 1;
+        }
+    }
+    assert!(sent < 10, "{sent}");
+    world.ends[1].set_held_bytes(0);
+    while sent < 3_000 {
+        while world.ends[0].has_room() && sent < 3_000 {
+            world.ends[0].send(message(1, vec![2; 1_000], true, Limit::default()));
+            sent += 1;
+        }
+        world.ends[0].note_limiting();
+        assert!(world.step());
+    }
+    world.settle();
+    assert_eq!(world.messages(1).len(), 3_001);
+}
+
+#[test]
+fn a_stream_begins_anew_after_what_was_sent_on_it() {
+    for seed in 0..20 {
+        let mut world = World::up(seed, Link { loss: 0.2, jitter: Duration::from_millis(10), ..CLEAN }, true);
+        for number in 0..20_u8 {
+            world.ends[0].send(message(5, vec![number], true, Limit::default()));
+        }
+        world.ends[0].reset_stream(5);
+        world.settle();
+        let events: Vec<_> = world.events[1].iter().filter(|it| !matches!(it, Event::Up | Event::Released { .. })).collect();
+        assert_eq!(events.len(), 21, "{events:?}");
+        assert_eq!(*events[20], Event::Reset(vec![5]));
+        world.ends[0].send(message(5, "anew", true, Limit::default()));
+        world.settle();
+        assert_eq!(world.messages(1).last(), Some(&(5, Bytes::from("anew"))));
+    }
+}
+
+#[test]
+fn an_end_is_told() {
+    let mut world = World::up(3, CLEAN, false);
+    world.ends[0].abort();
+    world.settle();
+    assert!(world.ends.iter().all(Association::is_closed));
+    assert!(world.events.iter().all(|it| it.last() == Some(&Event::Closed)));
+}
+
+/// Whatever is done to packets: nothing panics, nothing goes on forever, and memory stays bounded.
+#[test]
+fn mutations_hurt_nobody() {
+    for seed in 0..300 {
+        let mut world = World::up(seed, Link { loss: 0.05, jitter: Duration::from_millis(5), ..CLEAN }, seed % 2 == 0);
+        let mut random = StdRng::seed_from_u64(seed);
+        for round in 0..60_u16 {
+            for at in 0..2 {
+                let limit = Limit { max_retransmits: random.random_bool(0.5).then_some(0), expires: None };
+                let length = random.random_range(1..3_000);
+                world.ends[at].send(message(round % 5, vec![1; length], random.random(), limit));
+                if random.random_bool(0.05) {
+                    world.ends[at].reset_stream(round % 5);
+                }
+            }
+            world.flush();
+            let keys: Vec<_> = world.packets.keys().copied().collect();
+            for key in keys {
+                if !random.random_bool(0.3) {
+                    continue;
+                }
+                let (to, packet) = world.packets[&key].clone();
+                let mut bytes = packet.to_vec();
+                for _ in 0..random.random_range(1..4) {
+                    match random.random_range(0..4) {
+                        0 => bytes.truncate(random.random_range(0..=bytes.len())),
+                        1 if bytes.len() > 12 => {
+                            let at = random.random_range(12..bytes.len());
+                            bytes[at] = random.random();
+                        }
+                        2 if bytes.len() > 16 => {
+                            let at = random.random_range(12..bytes.len() - 3);
+                            bytes[at..at + 4].copy_from_slice(&random.random::<[u8; 4]>());
+                        }
+                        _ => bytes.extend(random.random::<[u8; 16]>()),
+                    }
+                }
+                if bytes.len() >= 12 {
+                    bytes[8..12].fill(0);
+                    let sum = crc32c::crc32c(&bytes).to_le_bytes();
+                    bytes[8..12].copy_from_slice(&sum);
+                }
+                world.packets.insert((key.0, key.1 + 1_000_000), (to, Bytes::from(bytes)));
+            }
+            for _ in 0..20 {
+                world.step();
+            }
+        }
+    }
+}
