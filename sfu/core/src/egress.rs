@@ -88,6 +88,15 @@ pub enum DataMessage<'a> {
     Binary(&'a Bytes),
 }
 
+/// How often a message is sent again that is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repetition {
+    /// As its channel promises.
+    OfChannel,
+    /// Until it arrives, on any channel: nothing newer will come that makes up for it.
+    UntilItArrives,
+}
+
 /// What became of a message for a data channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SendOutcome {
@@ -111,6 +120,7 @@ pub trait Egress {
         to: TransportKey,
         channel: ChannelKey,
         message: DataMessage<'_>,
+        repetition: Repetition,
     ) -> SendOutcome;
     /// Bytes that a data channel would take now before it is above its high-water mark; 0 if it is gone. Once it is 0,
     /// `TransportEvent::Writable` follows when there is room again.

@@ -25,7 +25,8 @@ pub mod transport;
 mod worker;
 
 pub use egress::{
-    ChannelKey, DataMessage, Egress, OutgoingRtp, Path, Protocol, SendOutcome, Transmit, TransportKey,
+    ChannelKey, DataMessage, Egress, OutgoingRtp, Path, Protocol, Repetition, SendOutcome, Transmit,
+    TransportKey,
 };
 pub use random::MAX_WORKERS;
 pub use worker::{Worker, WorkerConfig, addressed_worker};

@@ -17,7 +17,9 @@ use fixture::{Harness, Stream, negotiated, publish, slot, slot_ssrc};
 use patchbay_protocol::node::Slot;
 use patchbay_protocol::{ParticipantNumber, SlotSource, Source, TransportId};
 use patchbay_sfu_core::router::Router;
-use patchbay_sfu_core::{ChannelKey, DataMessage, Egress, OutgoingRtp, SendOutcome, TransportKey};
+use patchbay_sfu_core::{
+    ChannelKey, DataMessage, Egress, OutgoingRtp, Repetition, SendOutcome, TransportKey,
+};
 use patchbay_wire::rtcp;
 use patchbay_wire::rtp::{SequenceNumber, Ssrc};
 
@@ -66,7 +68,13 @@ impl Egress for Counter {
         self.rtcp += 1;
     }
 
-    fn send_message(&mut self, _: TransportKey, _: ChannelKey, _: DataMessage<'_>) -> SendOutcome {
+    fn send_message(
+        &mut self,
+        _: TransportKey,
+        _: ChannelKey,
+        _: DataMessage<'_>,
+        _: Repetition,
+    ) -> SendOutcome {
         SendOutcome::Queued
     }
 

@@ -171,9 +171,9 @@ impl Association {
     }
 
     /// Something waits for [`has_room`](Self::has_room): the window may grow.
-    pub fn note_limiting(&mut self) {
+    pub fn note_limiting(&mut self, now: Instant) {
         if let State::Up(halves) = &mut self.state {
-            halves.sender.note_limiting();
+            halves.sender.note_limiting(now);
         }
     }
 

@@ -11,7 +11,7 @@ use patchbay_sdp::{Candidate, DtlsRole};
 use patchbay_sfu_core::transport::data::{ChannelInfo, DataChannels, Reliability};
 use patchbay_sfu_core::transport::dtls::{Dtls, DtlsEvent};
 use patchbay_sfu_core::transport::{DropCounts, EgressQueue, FailReason, MessageKind, TransportEvent};
-use patchbay_sfu_core::{ChannelKey, DataMessage, Path, SendOutcome, Transmit};
+use patchbay_sfu_core::{ChannelKey, DataMessage, Path, Repetition, SendOutcome, Transmit};
 use patchbay_wire::classify::{DatagramKind, classify};
 use patchbay_wire::rtp::{ExtendedSequence, RtpHeader, SequenceNumber};
 use patchbay_wire::rtx;
@@ -252,7 +252,9 @@ impl SansIoPeer {
         }
         if self.data.is_none() && answer.sections.iter().any(|it| it.media == "application" && it.is_accepted)
         {
-            self.data = Some(DataChannels::new(answer.max_message_bytes));
+            let seed = u64::from(random_ssrc(self.crypto.as_ref())?) << 32
+                | u64::from(random_ssrc(self.crypto.as_ref())?);
+            self.data = Some(DataChannels::new(answer.max_message_bytes, seed));
         }
         self.repairs = answer.sections.iter().filter_map(|it| Some((it.rtx_ssrc?, it.ssrc?))).collect();
         self.answer = Some(answer);
@@ -372,7 +374,7 @@ impl SansIoPeer {
         message: DataMessage<'_>,
     ) -> SendOutcome {
         let Some(data) = &mut self.data else { return SendOutcome::Gone };
-        let outcome = data.send(now, channel, message, &mut self.dropped);
+        let outcome = data.send(now, channel, message, Repetition::OfChannel, &mut self.dropped);
         self.drain(now);
         outcome
     }
@@ -398,7 +400,7 @@ impl SansIoPeer {
     /// Closes a data channel.
     pub fn close_channel(&mut self, now: Instant, channel: ChannelKey) {
         if let Some(data) = &mut self.data {
-            data.close(now, channel);
+            data.close(channel);
         }
         self.drain(now);
     }
@@ -621,7 +623,7 @@ impl SansIoPeer {
                 }
                 DtlsEvent::Data(packet) => {
                     if let Some(data) = &mut self.data {
-                        data.handle(now, packet, &mut self.channel_events, &mut self.dropped);
+                        data.handle(now, &packet, &mut self.channel_events, &mut self.dropped);
                     }
                 }
                 DtlsEvent::Closed => {
@@ -636,11 +638,11 @@ impl SansIoPeer {
         }
         if let Some(data) = &mut self.data {
             if dtls.is_connected() && dtls.role() == DtlsRole::Client {
-                data.connect(now);
+                data.connect();
             }
             if data.is_up() {
                 for info in self.waiting_channels.drain(..) {
-                    data.open(now, info);
+                    data.open(info);
                 }
             }
             while let Some(packet) = data.poll_transmit(now, &mut self.dropped) {

@@ -9,7 +9,7 @@ use patchbay_sdp::DtlsRole;
 use patchbay_sfu_core::transport::data::DataChannels;
 use patchbay_sfu_core::transport::dtls::{Dtls, DtlsEvent};
 use patchbay_sfu_core::transport::{ChannelInfo, DropCounts, Identity, Reliability, TransportEvent};
-use patchbay_sfu_core::{ChannelKey, DataMessage};
+use patchbay_sfu_core::{ChannelKey, DataMessage, Repetition};
 use patchbay_wire::srtp::SrtpProfile;
 
 use crate::{Cost, allocation};
@@ -42,12 +42,12 @@ impl End {
 
     fn handle(&mut self, now: Instant, datagram: Bytes) {
         let Some(dtls) = &mut self.dtls else {
-            return self.data.handle(now, datagram, &mut self.events, &mut self.dropped);
+            return self.data.handle(now, &datagram, &mut self.events, &mut self.dropped);
         };
         dtls.handle(now, &datagram).expect("nothing is wrong with it");
         while let Some(event) = dtls.poll_event() {
             if let DtlsEvent::Data(packet) = event {
-                self.data.handle(now, packet, &mut self.events, &mut self.dropped);
+                self.data.handle(now, &packet, &mut self.events, &mut self.dropped);
             }
         }
     }
@@ -71,7 +71,7 @@ impl Ends {
             let dtls =
                 Dtls::new(role, &identity, &fingerprints, crypto.clone()).expect("a fingerprint is there");
             End {
-                data: DataChannels::new(Some(0)),
+                data: DataChannels::new(Some(0), role as u64 + 1),
                 dtls: has_dtls.then_some(dtls),
                 events: VecDeque::new(),
                 dropped: DropCounts::default(),
@@ -83,7 +83,7 @@ impl Ends {
             dtls.connect(now, &SrtpProfile::ALL).expect("cryptography works");
             ends.settle();
         }
-        ends.sender.data.connect(ends.now);
+        ends.sender.data.connect();
         ends.settle();
         let info = ChannelInfo {
             key: CHANNEL,
@@ -92,7 +92,7 @@ impl Ends {
             is_ordered: reliability == Reliability::Reliable,
             reliability,
         };
-        assert!(ends.sender.data.open(ends.now, info), "the association is up");
+        assert!(ends.sender.data.open(info), "the association is up");
         ends.settle();
         ends
     }
@@ -103,7 +103,13 @@ impl Ends {
         let begun = Instant::now();
         for _ in 0..batch {
             let message = DataMessage::Binary(message);
-            black_box(self.sender.data.send(self.now, CHANNEL, message, &mut self.sender.dropped));
+            black_box(self.sender.data.send(
+                self.now,
+                CHANNEL,
+                message,
+                Repetition::OfChannel,
+                &mut self.sender.dropped,
+            ));
         }
         self.sender.poll(self.now, &mut self.datagrams);
         cost.sender += begun.elapsed();

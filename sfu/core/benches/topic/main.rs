@@ -17,7 +17,9 @@ use patchbay_frame::{Area, Cell, ClientFrame, Filter, Filters, Publish};
 use patchbay_protocol::{ParticipantNumber, TransportId};
 use patchbay_sfu_core::router::{Intake, Router};
 use patchbay_sfu_core::transport::{ChannelInfo, MessageKind, Reliability};
-use patchbay_sfu_core::{ChannelKey, DataMessage, Egress, OutgoingRtp, SendOutcome, TransportKey};
+use patchbay_sfu_core::{
+    ChannelKey, DataMessage, Egress, OutgoingRtp, Repetition, SendOutcome, TransportKey,
+};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -68,7 +70,13 @@ impl Egress for Sink {
     fn send_rtp(&mut self, _: TransportKey, _: &OutgoingRtp<'_>) {}
     fn send_rtcp(&mut self, _: TransportKey, _: &[u8]) {}
 
-    fn send_message(&mut self, _: TransportKey, _: ChannelKey, message: DataMessage<'_>) -> SendOutcome {
+    fn send_message(
+        &mut self,
+        _: TransportKey,
+        _: ChannelKey,
+        message: DataMessage<'_>,
+        _: Repetition,
+    ) -> SendOutcome {
         let (DataMessage::Text(message) | DataMessage::Binary(message)) = message;
         // A transport keeps a reference until the message has left.
         self.bytes += black_box(message.clone()).len();

@@ -18,7 +18,6 @@ mod event;
 mod ice;
 mod identity;
 mod overheard;
-mod sctp_guard;
 mod stats;
 mod stun;
 mod timeline;
@@ -39,7 +38,7 @@ use self::data::DataChannels;
 use self::dtls::{Dtls, DtlsEvent};
 use self::ice::IceLite;
 use self::timeline::Timeline;
-use crate::{ChannelKey, DataMessage, OutgoingRtp, Path, SendOutcome, Transmit, TransportKey};
+use crate::{ChannelKey, DataMessage, OutgoingRtp, Path, Repetition, SendOutcome, Transmit, TransportKey};
 
 pub use data::{ChannelInfo, DeclareError, Reliability};
 pub use egress_queue::{EgressQueue, MAX_RUN_BYTES, MAX_RUN_SEGMENTS, Pacer};
@@ -111,6 +110,8 @@ pub struct Transport {
     dtls: Dtls,
     srtp: Option<Srtp>,
     data: Option<DataChannels>,
+    /// What the random numbers of SCTP are made of.
+    seed: u64,
     egress: EgressQueue,
     events: VecDeque<TransportEvent>,
     stats: TransportStats,
@@ -145,13 +146,17 @@ impl Transport {
         identity: &Identity,
         crypto: Arc<dyn RTCCryptoProvider>,
     ) -> Result<Self, TransportError> {
+        let mut seed = [0; 8];
+        crypto.random().fill(&mut seed)?;
+        let seed = u64::from_be_bytes(seed);
         Ok(Self {
             key: setup.key,
             phase: Phase::Connecting,
             ice: IceLite::new(&setup.local_ice, &setup.remote_ice, crypto.as_ref())?,
             dtls: Dtls::new(setup.dtls_role, identity, &setup.remote_fingerprints, crypto.clone())?,
             srtp: None,
-            data: setup.data.map(|it| DataChannels::new(it.max_message_bytes)),
+            seed,
+            data: setup.data.map(|it| DataChannels::new(it.max_message_bytes, seed)),
             egress: EgressQueue::default(),
             events: VecDeque::new(),
             stats: TransportStats::default(),
@@ -233,9 +238,9 @@ impl Transport {
     /// Accepts data channels from now on, if it did not.
     pub fn enable_data(&mut self, now: Instant, setup: DataSetup) {
         if self.data.is_none() {
-            let mut data = DataChannels::new(setup.max_message_bytes);
+            let mut data = DataChannels::new(setup.max_message_bytes, self.seed);
             if self.phase == Phase::Connected && self.dtls.role() == DtlsRole::Client {
-                data.connect(now);
+                data.connect();
             }
             self.data = Some(data);
             self.flush(now);
@@ -288,9 +293,10 @@ impl Transport {
         now: Instant,
         channel: ChannelKey,
         message: DataMessage<'_>,
+        repetition: Repetition,
     ) -> SendOutcome {
         let Some(data) = &mut self.data else { return SendOutcome::Gone };
-        data.send(now, channel, message, &mut self.stats.dropped)
+        data.send(now, channel, message, repetition, &mut self.stats.dropped)
     }
 
     /// Bytes that a channel would take now before it is above its high-water mark; 0 if there is no such channel.
@@ -307,9 +313,9 @@ impl Transport {
     }
 
     /// Gives the messages that were held again, as events, and reads on.
-    pub fn release_channel(&mut self, now: Instant, channel: ChannelKey) {
+    pub fn release_channel(&mut self, channel: ChannelKey) {
         if let Some(data) = &mut self.data {
-            data.release(now, channel, &mut self.events);
+            data.release(channel, &mut self.events);
         }
     }
 
@@ -326,7 +332,7 @@ impl Transport {
 
     /// Opens a data channel of our own. Says whether it could be asked for: the association must be up.
     pub fn open_channel(&mut self, now: Instant, info: ChannelInfo) -> bool {
-        let is_asked = self.data.as_mut().is_some_and(|data| data.open(now, info));
+        let is_asked = self.data.as_mut().is_some_and(|data| data.open(info));
         self.flush(now);
         is_asked
     }
@@ -334,7 +340,7 @@ impl Transport {
     /// Closes a data channel.
     pub fn close_channel(&mut self, now: Instant, channel: ChannelKey) {
         if let Some(data) = &mut self.data {
-            data.close(now, channel);
+            data.close(channel);
         }
         self.flush(now);
     }
@@ -525,7 +531,7 @@ impl Transport {
                     // Decrypted, so it is the peer's.
                     self.heard_at = now;
                     match &mut self.data {
-                        Some(data) => data.handle(now, packet, &mut self.events, &mut self.stats.dropped),
+                        Some(data) => data.handle(now, &packet, &mut self.events, &mut self.stats.dropped),
                         None => self.stats.dropped.count(DropReason::UnexpectedData),
                     }
                 }
@@ -562,7 +568,7 @@ impl Transport {
         if self.dtls.role() == DtlsRole::Client
             && let Some(data) = &mut self.data
         {
-            data.connect(now);
+            data.connect();
         }
     }
 

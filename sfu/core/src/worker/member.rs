@@ -8,7 +8,7 @@ use slab::Slab;
 use super::negotiation::Negotiation;
 use super::signaled::SignaledWays;
 use crate::transport::Transport;
-use crate::{ChannelKey, DataMessage, Egress, OutgoingRtp, SendOutcome, Transmit, TransportKey};
+use crate::{ChannelKey, DataMessage, Egress, OutgoingRtp, Repetition, SendOutcome, Transmit, TransportKey};
 
 /// One participant's transport and what belongs to it.
 pub(super) struct Member {
@@ -173,11 +173,12 @@ impl Egress for Members {
         to: TransportKey,
         channel: ChannelKey,
         message: DataMessage<'_>,
+        repetition: Repetition,
     ) -> SendOutcome {
         let Some(member) = self.table.get_mut(to.0 as usize) else {
             return self.signaled.send(self.now, to, channel, message);
         };
-        let outcome = member.transport.send_message(self.now, channel, message);
+        let outcome = member.transport.send_message(self.now, channel, message, repetition);
         self.rearmed.push(to);
         self.mark_ready(to);
         outcome

@@ -471,7 +471,7 @@ impl Worker {
         if self.members.signaled.get(key).is_some() {
             self.release_signaled(now, key, channel);
         } else if let Some(member) = self.members.get_mut(key) {
-            member.transport.release_channel(now, channel);
+            member.transport.release_channel(channel);
             self.resumed.push_back(key);
         }
     }

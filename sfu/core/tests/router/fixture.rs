@@ -11,7 +11,9 @@ use patchbay_sdp::{
     Policy, SectionChoice, SlotStream,
 };
 use patchbay_sfu_core::router::{Router, RouterEvent};
-use patchbay_sfu_core::{ChannelKey, DataMessage, Egress, OutgoingRtp, SendOutcome, TransportKey};
+use patchbay_sfu_core::{
+    ChannelKey, DataMessage, Egress, OutgoingRtp, Repetition, SendOutcome, TransportKey,
+};
 use patchbay_wire::rtcp::{self, RtcpPacket};
 use patchbay_wire::rtp::{ExtensionId, PayloadType, RtpFields, RtpTimestamp, SequenceNumber, Ssrc};
 
@@ -90,7 +92,13 @@ impl Egress for Recorder {
         self.rtcp.push((to, compound.to_vec()));
     }
 
-    fn send_message(&mut self, _: TransportKey, _: ChannelKey, _: DataMessage<'_>) -> SendOutcome {
+    fn send_message(
+        &mut self,
+        _: TransportKey,
+        _: ChannelKey,
+        _: DataMessage<'_>,
+        _: Repetition,
+    ) -> SendOutcome {
         SendOutcome::Queued
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use patchbay_sansio_peer::{PeerEvent, Reliability};
 use patchbay_sfu_core::transport::{DropReason, MessageKind, TransportEvent};
-use patchbay_sfu_core::{ChannelKey, DataMessage, SendOutcome};
+use patchbay_sfu_core::{ChannelKey, DataMessage, Repetition, SendOutcome};
 
 use crate::pair::{Condition, Options, Pair};
 
@@ -67,7 +67,10 @@ fn what_is_sent_is_what_arrives() {
         };
         assert!(kind == expected_kind && payload == *expected);
         let now = pair.now;
-        assert_eq!(pair.transport.send_message(now, key, message), SendOutcome::Queued);
+        assert_eq!(
+            pair.transport.send_message(now, key, message, Repetition::OfChannel),
+            SendOutcome::Queued
+        );
         pair.run_for(Duration::from_secs(2));
         assert!(echoed(&pair).pop() == Some((expected_kind, expected.to_vec())));
     }
@@ -99,7 +102,7 @@ fn queues_have_an_end() {
     let now = pair.now;
     let message = Bytes::from(vec![7; 10_000]);
     let send = |pair: &mut Pair, channel, message: &Bytes| {
-        pair.transport.send_message(now, channel, DataMessage::Binary(message))
+        pair.transport.send_message(now, channel, DataMessage::Binary(message), Repetition::OfChannel)
     };
     let accepted = (0..1000).filter(|_| send(&mut pair, reliable, &message) == SendOutcome::Queued).count();
     assert!((100..150).contains(&accepted), "{accepted}");

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use patchbay_sansio_peer::{PeerEvent, Reliability};
 use patchbay_sfu_core::transport::data::{MAX_MESSAGE_BYTES, MAX_STREAMS};
 use patchbay_sfu_core::transport::{ChannelInfo, DeclareError, DropReason, MessageKind, TransportEvent};
-use patchbay_sfu_core::{ChannelKey, DataMessage, SendOutcome};
+use patchbay_sfu_core::{ChannelKey, DataMessage, Repetition, SendOutcome};
 
 use crate::pair::{Condition, Options, Pair};
 
@@ -68,7 +68,7 @@ fn send_to_server(pair: &mut Pair, key: ChannelKey, message: &Bytes) -> SendOutc
 
 fn send_to_peer(pair: &mut Pair, key: ChannelKey, message: &Bytes) -> SendOutcome {
     let now = pair.now;
-    pair.transport.send_message(now, key, DataMessage::Binary(message))
+    pair.transport.send_message(now, key, DataMessage::Binary(message), Repetition::OfChannel)
 }
 
 #[test]
@@ -276,8 +276,7 @@ fn a_sender_is_slowed_down_by_one_who_holds_and_goes_on_at_once() {
     pair.run_for(peer_waits);
     // Released: everything comes, in order, and the sender learns of the open window without probing for it.
     pair.blocked = None;
-    let now = pair.now;
-    pair.transport.release_channel(now, log);
+    pair.transport.release_channel(log);
     assert!(pair.run_until(ms(2_000), |it| at_server(it, log).len() == sent as usize));
     assert_eq!(at_server(&pair, log), (0..sent).collect::<Vec<_>>());
     assert_eq!(at_server(&pair, moves), (0..20).collect::<Vec<_>>());
@@ -306,7 +305,7 @@ fn a_message_that_is_too_long_ends_nothing() {
         assert_eq!(at_server(&pair, key), [1, 3]);
         let text = Bytes::from_static(b"still there");
         let now = pair.now;
-        pair.transport.send_message(now, key, DataMessage::Text(&text));
+        pair.transport.send_message(now, key, DataMessage::Text(&text), Repetition::OfChannel);
         pair.run_for(Duration::from_secs(1));
         let last = pair.peer_events.last();
         let is_there = |it: &PeerEvent| matches!(it, PeerEvent::Message { kind: MessageKind::Text, payload, .. } if *payload == text);

@@ -75,6 +75,16 @@ pub(crate) struct Sender {
     probe: Option<Tsn>,
     /// When the peer was told last of what was given up.
     forward_at: Option<Instant>,
+    /// While the peer has no room, and something waits for it.
+    closed: Option<Closed>,
+}
+
+/// A peer's window that is closed. It may open without a word that arrives, so a packet asks from time to time (RFC 9260 §6.1).
+#[derive(Debug)]
+struct Closed {
+    since: Instant,
+    asked: u32,
+    may_ask: bool,
 }
 
 impl Sender {
@@ -94,6 +104,7 @@ impl Sender {
             probes: 0,
             probe: None,
             forward_at: None,
+            closed: None,
         }
     }
 
@@ -113,8 +124,11 @@ impl Sender {
     }
 
     /// Something waits for room.
-    pub(crate) fn note_limiting(&mut self) {
+    pub(crate) fn note_limiting(&mut self, now: Instant) {
         self.window.note_limiting();
+        if self.peer_window == 0 {
+            self.closed.get_or_insert(Closed { since: now, asked: 0, may_ask: false });
+        }
     }
 
     /// Payload that arrived or was given up since this was last asked, by stream.
@@ -172,6 +186,10 @@ impl Sender {
             return;
         };
         self.peer_window = peer_window as usize;
+        match &mut self.closed {
+            Some(closed) if peer_window == 0 => (closed.since, closed.may_ask) = (now, false),
+            _ => self.closed = None,
+        }
         if let Some(sample) = told.sample {
             self.round_trip.note(sample);
         }
@@ -189,7 +207,8 @@ impl Sender {
 
     /// When something is to be done.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.outstanding.loss_deadline().into_iter().chain(self.probe_deadline()).min()
+        let own = [self.outstanding.loss_deadline(), self.probe_deadline(), self.ask_deadline()];
+        own.into_iter().flatten().min()
     }
 
     /// Does what is due.
@@ -197,6 +216,11 @@ impl Sender {
         if self.outstanding.loss_deadline().is_some_and(|due| due <= now) {
             let lost = self.outstanding.detect_losses(now, self.round_trip.loss_delay());
             self.window.note_lost(lost);
+        }
+        if self.ask_deadline().is_some_and(|due| due <= now)
+            && let Some(closed) = &mut self.closed
+        {
+            (closed.asked, closed.may_ask) = (closed.asked + 1, true);
         }
         if self.probe_deadline().is_none_or(|due| now < due) {
             return;
@@ -358,9 +382,15 @@ impl Sender {
         Some(sent_at + (delay * (1 << self.probes.min(8))).min(MAX_PROBE_DELAY))
     }
 
-    /// Bytes that may be in flight. One packet may always be: it asks whether a window that was closed is open (RFC 9260 §6.1).
+    fn ask_deadline(&self) -> Option<Instant> {
+        let closed = self.closed.as_ref().filter(|it| !it.may_ask && !self.outstanding.is_waiting())?;
+        Some(closed.since + (self.round_trip.probe_delay() * (1 << closed.asked.min(8))).min(MAX_PROBE_DELAY))
+    }
+
+    /// Bytes that may be in flight. A single one means a packet, if nothing else is.
     fn allowed(&self) -> usize {
-        (self.window.bytes() as usize).min(self.peer_window).max(1)
+        let peer = if self.closed.as_ref().is_some_and(|it| it.may_ask) { 1 } else { self.peer_window };
+        (self.window.bytes() as usize).min(peer)
     }
 }
 

@@ -205,7 +205,7 @@ impl Outstanding {
                 }
             }
         }
-        self.forward = self.forward.max(self.base);
+        self.advance();
         if let Some((packet, sent_at, transmissions)) = latest {
             self.arrived = self.arrived.max(Some(packet));
             told.sample = (transmissions == 1).then(|| now.saturating_duration_since(sent_at));

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::limit::BATCH_BYTES;
+use crate::Repetition;
 
 /// Frames back to back. One alone is not copied: it is the same bytes for all its receivers.
 #[derive(Debug, Default)]
@@ -10,6 +11,8 @@ pub(super) struct Batch {
     single: Option<Bytes>,
     bytes: Vec<u8>,
     frames: u32,
+    /// Whether any of them has to arrive.
+    must_arrive: bool,
 }
 
 impl Batch {
@@ -27,7 +30,8 @@ impl Batch {
         self.len() >= BATCH_BYTES
     }
 
-    pub(super) fn push(&mut self, frame: &Bytes) {
+    pub(super) fn push(&mut self, frame: &Bytes, repetition: Repetition) {
+        self.must_arrive |= repetition == Repetition::UntilItArrives;
         self.frames += 1;
         if self.frames == 1 {
             self.single = Some(frame.clone());
@@ -39,17 +43,20 @@ impl Batch {
         self.bytes.extend_from_slice(frame);
     }
 
-    /// The message and how many frames it holds.
-    pub(super) fn take(&mut self) -> (Bytes, u32) {
+    /// The message, how many frames it holds, and how often it is sent.
+    pub(super) fn take(&mut self) -> (Bytes, u32, Repetition) {
         let message = self.single.take().unwrap_or_else(|| Bytes::copy_from_slice(&self.bytes));
         self.bytes.clear();
-        (message, std::mem::take(&mut self.frames))
+        let must_arrive = std::mem::take(&mut self.must_arrive);
+        let repetition = if must_arrive { Repetition::UntilItArrives } else { Repetition::OfChannel };
+        (message, std::mem::take(&mut self.frames), repetition)
     }
 
     /// Puts back what could not be sent.
-    pub(super) fn restore(&mut self, message: Bytes, frames: u32) {
+    pub(super) fn restore(&mut self, message: Bytes, frames: u32, repetition: Repetition) {
         self.single = Some(message);
         self.frames = frames;
+        self.must_arrive = repetition == Repetition::UntilItArrives;
     }
 
     fn len(&self) -> usize {
@@ -65,17 +72,18 @@ mod tests {
     fn one_frame_is_shared_and_several_are_joined() {
         let mut batch = Batch::default();
         let (one, two) = (Bytes::from(vec![1; 600]), Bytes::from(vec![2; 500]));
-        batch.push(&one);
-        let (message, frames) = batch.take();
+        batch.push(&one, Repetition::OfChannel);
+        let (message, frames, repetition) = batch.take();
         assert_eq!((message.as_ptr(), frames), (one.as_ptr(), 1), "it was copied");
-        batch.push(&one);
+        assert_eq!(repetition, Repetition::OfChannel);
+        batch.push(&one, Repetition::UntilItArrives);
         assert!(!batch.is_full_for(&two) && !batch.is_full());
-        batch.push(&two);
+        batch.push(&two, Repetition::OfChannel);
         assert!(batch.is_full() && batch.is_full_for(&two));
-        let (message, frames) = batch.take();
-        assert_eq!((message.len(), frames), (1_100, 2));
-        batch.restore(message.clone(), 2);
-        assert_eq!(batch.take(), (message, 2));
+        let (message, frames, repetition) = batch.take();
+        assert_eq!((message.len(), frames, repetition), (1_100, 2, Repetition::UntilItArrives));
+        batch.restore(message.clone(), 2, repetition);
+        assert_eq!(batch.take(), (message, 2, repetition));
         assert!(batch.is_empty());
         assert!(!batch.is_full_for(&Bytes::from(vec![0; 5_000])), "a long frame goes alone");
     }

@@ -12,7 +12,7 @@ use super::interest::Wants;
 use super::limit::{BACKLOG_BYTES, BATCH_TIME, BLOCKED_RETRY, ERROR_INTERVAL, Pace};
 use super::store::{Store, Value};
 use crate::router::Counters;
-use crate::{ChannelKey, DataMessage, Egress, SendOutcome, TransportKey};
+use crate::{ChannelKey, DataMessage, Egress, Repetition, SendOutcome, TransportKey};
 
 /// A data channel, as a topic sees it.
 #[derive(Debug)]
@@ -48,8 +48,8 @@ pub(super) struct Channel {
     pub(super) is_touched: bool,
     errors_since: Option<Instant>,
     errors_said: u16,
-    /// How often `welcome` is said again, to a receiver that may have lost it.
-    welcomes_left: u8,
+    /// What it is owed is of a snapshot.
+    is_in_snapshot: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -58,9 +58,6 @@ enum Owed {
     SnapshotBegin(u32),
     SnapshotEnd,
 }
-
-/// Pongs that come with a `welcome`, on unreliable channels. Cost of raising: 25 bytes each.
-const WELCOMES_AGAIN: u8 = 8;
 
 /// How far a channel got with what it is owed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,16 +94,8 @@ impl Channel {
             is_touched: false,
             errors_since: None,
             errors_said: 0,
-            welcomes_left: WELCOMES_AGAIN,
+            is_in_snapshot: false,
         }
-    }
-
-    /// Whether `welcome` belongs to an answer: on a channel that loses things it may have been lost, and whoever pings that
-    /// early may wait for it.
-    pub(super) fn take_welcome_again(&mut self) -> bool {
-        let is_due = !self.is_reliable && self.welcomes_left > 0;
-        self.welcomes_left -= u8::from(is_due);
-        is_due
     }
 
     /// Whether nothing was sent for so long that the next frame need not wait for company.
@@ -203,7 +192,7 @@ impl Channel {
             return true;
         }
         self.pace.note(now, rate);
-        self.push(now, frame, out, counters);
+        self.push(now, frame, Repetition::OfChannel, out, counters);
         true
     }
 
@@ -230,7 +219,7 @@ impl Channel {
             let Some(frame) = self.backlog.pop_front() else { break };
             self.backlog_bytes -= frame.len();
             self.pace.note(now, rate);
-            if !self.push(now, &frame, out, counters) {
+            if !self.push(now, &frame, Repetition::OfChannel, out, counters) {
                 return self.blocked(now);
             }
         }
@@ -272,21 +261,34 @@ impl Channel {
             let is_sent = match owed {
                 Owed::SnapshotBegin(count) => {
                     counters.data_snapshots += 1;
-                    self.push(now, &encoded(&ServerFrame::SnapshotBegin { count }), out, counters)
+                    self.is_in_snapshot = true;
+                    let frame = encoded(&ServerFrame::SnapshotBegin { count });
+                    self.push(now, &frame, Repetition::UntilItArrives, out, counters)
                 }
-                Owed::SnapshotEnd => self.push(now, &encoded(&ServerFrame::SnapshotEnd), out, counters),
+                Owed::SnapshotEnd => {
+                    self.is_in_snapshot = false;
+                    let frame = encoded(&ServerFrame::SnapshotEnd);
+                    self.push(now, &frame, Repetition::UntilItArrives, out, counters)
+                }
                 Owed::Value(id) => {
                     self.is_owed.remove(id);
                     let is_sent = match store.get(id) {
                         Some(value) if value.has_ended => {
-                            !self.shown.remove(id) || self.push(now, &value.frame, out, counters)
+                            !self.shown.remove(id)
+                                || self.push(now, &value.frame, Repetition::UntilItArrives, out, counters)
                         }
                         Some(value) if self.wants_value(mode, value) => {
                             self.shown.insert(id);
-                            self.push(now, &value.frame, out, counters)
+                            // Its sender may not move for long, and nothing would make up for it.
+                            let repetition = if self.is_in_snapshot {
+                                Repetition::UntilItArrives
+                            } else {
+                                Repetition::OfChannel
+                            };
+                            self.push(now, &value.frame, repetition, out, counters)
                         }
                         Some(value) if self.shown.remove(id) => {
-                            self.push(now, &left_frame(value), out, counters)
+                            self.push(now, &left_frame(value), Repetition::UntilItArrives, out, counters)
                         }
                         _ => true,
                     };
@@ -309,7 +311,13 @@ impl Channel {
 
     /// Sends a frame at once, beside all that waits. One that finds no room is dropped.
     pub(super) fn say(&mut self, frame: &ServerFrame<'_>, out: &mut impl Egress, counters: &mut Counters) {
-        let outcome = out.send_message(self.transport, self.key, DataMessage::Binary(&encoded(frame)));
+        let repetition = match frame {
+            // Late, it would tell the wrong time.
+            ServerFrame::Pong { .. } => Repetition::OfChannel,
+            _ => Repetition::UntilItArrives,
+        };
+        let message = encoded(frame);
+        let outcome = out.send_message(self.transport, self.key, DataMessage::Binary(&message), repetition);
         match outcome {
             SendOutcome::Queued => counters.data_sent += 1,
             SendOutcome::Full | SendOutcome::Gone => counters.data_dropped += 1,
@@ -341,13 +349,20 @@ impl Channel {
     }
 
     /// Adds to the batch, sending it when it is full. Says false if there was no room: the frame waits then, before others.
-    fn push(&mut self, now: Instant, frame: &Bytes, out: &mut impl Egress, counters: &mut Counters) -> bool {
+    fn push(
+        &mut self,
+        now: Instant,
+        frame: &Bytes,
+        repetition: Repetition,
+        out: &mut impl Egress,
+        counters: &mut Counters,
+    ) -> bool {
         if self.batch.is_full_for(frame) && !self.flush(now, out, counters) {
             self.backlog_bytes += frame.len();
             self.backlog.push_front(frame.clone());
             return false;
         }
-        self.batch.push(frame);
+        self.batch.push(frame, repetition);
         !self.batch.is_full() || self.flush(now, out, counters)
     }
 
@@ -356,8 +371,8 @@ impl Channel {
         if self.batch.is_empty() {
             return true;
         }
-        let (message, frames) = self.batch.take();
-        match out.send_message(self.transport, self.key, DataMessage::Binary(&message)) {
+        let (message, frames, repetition) = self.batch.take();
+        match out.send_message(self.transport, self.key, DataMessage::Binary(&message), repetition) {
             SendOutcome::Queued => {
                 self.sent_at = Some(now);
                 counters.data_forwarded += u64::from(frames);
@@ -365,7 +380,7 @@ impl Channel {
             }
             SendOutcome::Gone => counters.data_dropped += u64::from(frames),
             SendOutcome::Full => {
-                self.batch.restore(message, frames);
+                self.batch.restore(message, frames, repetition);
                 self.is_blocked = true;
                 return false;
             }

@@ -10,7 +10,7 @@ use super::limit::{BACKLOG_BYTES, ENDED_VALUES};
 use super::{DataPlane, Intake};
 use crate::router::Counters;
 use crate::transport::MessageKind;
-use crate::{ChannelKey, DataMessage, Egress, SendOutcome, TransportKey};
+use crate::{ChannelKey, DataMessage, Egress, Repetition, SendOutcome, TransportKey};
 
 /// How many ended values go by before those are looked for who hold them up.
 const ENDED_INTERVAL: usize = 256;
@@ -103,9 +103,6 @@ impl DataPlane {
                 }
                 Ok(ClientFrame::Ping { token }) => {
                     let time = self.clock.unix_micros(now);
-                    if self.channels.get_mut(index as usize).is_some_and(|it| it.take_welcome_again()) {
-                        self.say_welcome(now, index, out, counters);
-                    }
                     if let Some(channel) = self.channels.get_mut(index as usize) {
                         channel.say(&ServerFrame::Pong { token, time }, out, counters);
                     }
@@ -327,7 +324,7 @@ impl DataPlane {
         };
         for index in topic.receivers.others(channel.participant) {
             let Some(receiver) = channels.get(index as usize) else { continue };
-            match out.send_message(receiver.transport, receiver.key, message) {
+            match out.send_message(receiver.transport, receiver.key, message, Repetition::OfChannel) {
                 SendOutcome::Queued => {
                     counters.data_forwarded += 1;
                     counters.data_sent += 1;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use rtc_sctp::PayloadProtocolIdentifier;
+use patchbay_sctp::Limit;
 
 use super::{ChannelInfo, QUEUE_BYTES, QUEUE_MESSAGES, Reliability};
 use crate::transport::event::MessageKind;
@@ -26,19 +26,22 @@ pub(super) struct Channel {
     pub(super) handed_bytes: usize,
     /// Whether the queue was above its high-water mark, or full, and nobody was told yet that it has room again.
     pub(super) is_over: bool,
-    /// Whether its stream was last told a shorter lifetime than its own.
-    pub(super) is_aged: bool,
     /// Whether it stands in the schedule.
     pub(super) is_scheduled: bool,
     /// Messages that came and can't be relayed yet.
     pub(super) held: VecDeque<(MessageKind, Bytes)>,
+    /// Bytes of those.
+    pub(super) held_bytes: usize,
 }
 
 /// A message in the queue.
 pub(super) struct Waiting {
-    pub(super) kind: PayloadProtocolIdentifier,
+    /// What it is (RFC 8831 §8).
+    pub(super) ppid: u32,
     pub(super) payload: Bytes,
     pub(super) since: Instant,
+    /// Whether it is repeated until it arrives, whatever the channel promises.
+    pub(super) is_kept: bool,
 }
 
 impl Channel {
@@ -50,9 +53,9 @@ impl Channel {
             queued_bytes: 0,
             handed_bytes: 0,
             is_over: false,
-            is_aged: false,
             is_scheduled: false,
             held: VecDeque::new(),
+            held_bytes: 0,
         }
     }
 
@@ -72,9 +75,22 @@ impl Channel {
     }
 
     /// Appends a message.
-    pub(super) fn push(&mut self, now: Instant, kind: PayloadProtocolIdentifier, payload: Bytes) {
-        self.queued_bytes += payload.len();
-        self.queue.push_back(Waiting { kind, payload, since: now });
+    pub(super) fn push(&mut self, waiting: Waiting) {
+        self.queued_bytes += waiting.payload.len();
+        self.queue.push_back(waiting);
+    }
+
+    /// How often, and until when, SCTP sends a message of this channel.
+    pub(super) fn limit(&self, waiting: &Waiting) -> Limit {
+        match self.info.reliability {
+            _ if waiting.is_kept => Limit::default(),
+            Reliability::Reliable => Limit::default(),
+            Reliability::MaxRetransmits(count) => Limit { max_retransmits: Some(count), expires: None },
+            Reliability::MaxLifetimeMs(ms) => {
+                let lifetime = Duration::from_millis(u64::from(ms));
+                Limit { max_retransmits: None, expires: Some(waiting.since + lifetime) }
+            }
+        }
     }
 
     /// Whether there are as many messages as may be.
@@ -101,7 +117,11 @@ impl Channel {
             Reliability::MaxRetransmits(_) => MAX_LOSSY_WAIT,
             Reliability::MaxLifetimeMs(ms) => Duration::from_millis(u64::from(ms)),
         };
-        while self.queue.front().is_some_and(|it| now.saturating_duration_since(it.since) > limit) {
+        while self
+            .queue
+            .front()
+            .is_some_and(|it| !it.is_kept && now.saturating_duration_since(it.since) > limit)
+        {
             self.pop();
             dropped.count(DropReason::ChannelFull);
         }

@@ -1,17 +1,29 @@
-//! Channels as the establishment protocol has them (RFC 8832), as signaling has them, and as SCTP has them.
+//! Channels as the establishment protocol has them (RFC 8832), and as signaling has them.
 
+use bytes::{BufMut, Bytes, BytesMut};
 use patchbay_protocol::ChannelDeclaration;
-use rtc_datachannel::message::Message;
-use rtc_datachannel::message::message_channel_ack::DataChannelAck;
-use rtc_datachannel::message::message_channel_open::{CHANNEL_PRIORITY_NORMAL, ChannelType, DataChannelOpen};
-use rtc_sctp::{ReliabilityType, StreamId};
-use rtc_shared::marshal::Marshal;
 
-use super::clock::SctpClock;
 use super::{ChannelInfo, MAX_CHANNELS, MAX_STREAMS, Reliability};
 use crate::ChannelKey;
 
-use bytes::Bytes;
+const ACK: u8 = 2;
+const OPEN: u8 = 3;
+/// Channel types (RFC 8832 §8.2.2); the highest bit stands for unordered.
+const RELIABLE: u8 = 0;
+const MAX_RETRANSMITS: u8 = 1;
+const MAX_LIFETIME: u8 = 2;
+const UNORDERED: u8 = 0x80;
+/// Between low and high (RFC 8831 §6.4).
+const PRIORITY_NORMAL: u16 = 256;
+
+/// A message of the protocol.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Establishment {
+    /// DATA_CHANNEL_OPEN.
+    Open(ChannelInfo),
+    /// DATA_CHANNEL_ACK.
+    Ack,
+}
 
 /// Why a channel cannot be declared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -45,63 +57,102 @@ impl TryFrom<ChannelDeclaration> for ChannelInfo {
     }
 }
 
-/// What DATA_CHANNEL_OPEN says of a channel. `None` for a type that there is not, and words that are not UTF-8.
-pub(super) fn channel_info(id: StreamId, open: DataChannelOpen) -> Option<ChannelInfo> {
-    let parameter = open.reliability_parameter;
-    let (is_ordered, reliability) = match open.channel_type {
-        ChannelType::Reliable => (true, Reliability::Reliable),
-        ChannelType::ReliableUnordered => (false, Reliability::Reliable),
-        ChannelType::PartialReliableRexmit => (true, Reliability::MaxRetransmits(parameter)),
-        ChannelType::PartialReliableRexmitUnordered => (false, Reliability::MaxRetransmits(parameter)),
-        ChannelType::PartialReliableTimed => (true, Reliability::MaxLifetimeMs(parameter)),
-        ChannelType::PartialReliableTimedUnordered => (false, Reliability::MaxLifetimeMs(parameter)),
-        _ => return None,
-    };
-    Some(ChannelInfo {
-        key: ChannelKey(id),
-        label: String::from_utf8(open.label).ok()?,
-        protocol: String::from_utf8(open.protocol).ok()?,
-        is_ordered,
-        reliability,
-    })
-}
+impl Establishment {
+    /// Reads a message that came on a stream; `None` if it is too short, of a type that there is not, or not UTF-8.
+    pub(super) fn parse(id: u16, message: &[u8]) -> Option<Self> {
+        let (&kind, rest) = message.split_first()?;
+        if kind == ACK {
+            return Some(Self::Ack);
+        }
+        let (&[channel_type, _, _, r0, r1, r2, r3, l0, l1, p0, p1], words) = rest.split_first_chunk()?;
+        if kind != OPEN {
+            return None;
+        }
+        let parameter = u32::from_be_bytes([r0, r1, r2, r3]);
+        let reliability = match channel_type & !UNORDERED {
+            RELIABLE => Reliability::Reliable,
+            MAX_RETRANSMITS => Reliability::MaxRetransmits(parameter),
+            MAX_LIFETIME => Reliability::MaxLifetimeMs(parameter),
+            _ => return None,
+        };
+        let (label, rest) = words.split_at_checked(usize::from(u16::from_be_bytes([l0, l1])))?;
+        let protocol = rest.get(..usize::from(u16::from_be_bytes([p0, p1])))?;
+        let text = |it: &[u8]| std::str::from_utf8(it).ok().map(str::to_owned);
+        Some(Self::Open(ChannelInfo {
+            key: ChannelKey(id),
+            label: text(label)?,
+            protocol: text(protocol)?,
+            is_ordered: channel_type & UNORDERED == 0,
+            reliability,
+        }))
+    }
 
-/// DATA_CHANNEL_OPEN.
-pub(super) fn open_message(info: &ChannelInfo) -> Option<Bytes> {
-    let (channel_type, reliability_parameter) = channel_type(info);
-    let open = Message::DataChannelOpen(DataChannelOpen {
-        channel_type,
-        priority: CHANNEL_PRIORITY_NORMAL,
-        reliability_parameter,
-        label: info.label.clone().into_bytes(),
-        protocol: info.protocol.clone().into_bytes(),
-    });
-    open.marshal().ok().map(|it| it.freeze())
-}
-
-/// DATA_CHANNEL_ACK.
-pub(super) fn ack_message() -> Option<Bytes> {
-    Message::DataChannelAck(DataChannelAck {}).marshal().ok().map(|it| it.freeze())
-}
-
-fn channel_type(info: &ChannelInfo) -> (ChannelType, u32) {
-    match (info.reliability, info.is_ordered) {
-        (Reliability::Reliable, true) => (ChannelType::Reliable, 0),
-        (Reliability::Reliable, false) => (ChannelType::ReliableUnordered, 0),
-        (Reliability::MaxRetransmits(count), true) => (ChannelType::PartialReliableRexmit, count),
-        (Reliability::MaxRetransmits(count), false) => (ChannelType::PartialReliableRexmitUnordered, count),
-        (Reliability::MaxLifetimeMs(ms), true) => (ChannelType::PartialReliableTimed, ms),
-        (Reliability::MaxLifetimeMs(ms), false) => (ChannelType::PartialReliableTimedUnordered, ms),
+    /// The message; `None` if a name is longer than 65,535 bytes.
+    pub(super) fn write(&self) -> Option<Bytes> {
+        let Self::Open(info) = self else { return Some(Bytes::from_static(&[ACK])) };
+        let (channel_type, parameter) = match info.reliability {
+            Reliability::Reliable => (RELIABLE, 0),
+            Reliability::MaxRetransmits(count) => (MAX_RETRANSMITS, count),
+            Reliability::MaxLifetimeMs(ms) => (MAX_LIFETIME, ms),
+        };
+        let mut bytes = BytesMut::with_capacity(12 + info.label.len() + info.protocol.len());
+        bytes.put_u8(OPEN);
+        bytes.put_u8(channel_type | if info.is_ordered { 0 } else { UNORDERED });
+        bytes.put_u16(PRIORITY_NORMAL);
+        bytes.put_u32(parameter);
+        bytes.put_u16(u16::try_from(info.label.len()).ok()?);
+        bytes.put_u16(u16::try_from(info.protocol.len()).ok()?);
+        bytes.put_slice(info.label.as_bytes());
+        bytes.put_slice(info.protocol.as_bytes());
+        Some(bytes.freeze())
     }
 }
 
-/// The policy of a stream, for a message that has waited `waited_ms` already.
-pub(super) fn stream_reliability(info: &ChannelInfo, waited_ms: u64) -> (ReliabilityType, u32) {
-    match info.reliability {
-        Reliability::Reliable => (ReliabilityType::Reliable, 0),
-        Reliability::MaxRetransmits(count) => (ReliabilityType::Rexmit, count),
-        Reliability::MaxLifetimeMs(ms) => {
-            (ReliabilityType::Timed, SctpClock::machine_millis(u64::from(ms).saturating_sub(waited_ms)))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info(is_ordered: bool, reliability: Reliability) -> ChannelInfo {
+        ChannelInfo {
+            key: ChannelKey(7),
+            label: "größe".to_owned(),
+            protocol: "p".to_owned(),
+            is_ordered,
+            reliability,
         }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        for reliability in
+            [Reliability::Reliable, Reliability::MaxRetransmits(0), Reliability::MaxLifetimeMs(70_000)]
+        {
+            for is_ordered in [true, false] {
+                let open = Establishment::Open(info(is_ordered, reliability));
+                let bytes = open.write().unwrap();
+                assert_eq!(Establishment::parse(7, &bytes), Some(open));
+                for at in 0..bytes.len() {
+                    assert_eq!(Establishment::parse(7, &bytes[..at]), None, "{at} bytes");
+                }
+            }
+        }
+        assert_eq!(Establishment::parse(7, &Establishment::Ack.write().unwrap()), Some(Establishment::Ack));
+    }
+
+    #[test]
+    fn bytes_are_those_of_the_rfc() {
+        let mut info = info(false, Reliability::MaxLifetimeMs(500));
+        info.label = "ab".to_owned();
+        let bytes = Establishment::Open(info).write().unwrap();
+        assert_eq!(bytes[..], [3, 0x82, 1, 0, 0, 0, 1, 244, 0, 2, 0, 1, b'a', b'b', b'p']);
+    }
+
+    #[test]
+    fn what_there_is_not_is_refused() {
+        for message in [&[][..], &[1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], &[3, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]]
+        {
+            assert_eq!(Establishment::parse(7, message), None);
+        }
+        assert_eq!(Establishment::parse(7, &[3, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0xff]), None, "not UTF-8");
     }
 }

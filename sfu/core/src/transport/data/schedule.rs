@@ -1,11 +1,9 @@
 //! Whose message goes next: deficit round robin over the channels of one transport, the smallest message first.
 //!
-//! SCTP without message interleaving (RFC 8260, which `rtc-sctp` lacks) sends a message whole before it begins another, so
+//! SCTP without message interleaving (RFC 8260, which browsers don't negotiate) sends a message whole before it begins another, so
 //! what is handed over cannot be overtaken. Fairness therefore comes before that: a channel may hand over as many bytes
 //! as others, and among those whose turn it is the smallest message goes first. So a small message waits for
 //! at most one large one, however many channels are full of them.
-
-use rtc_sctp::StreamId;
 
 /// Bytes that a channel may hand over when its turn comes, added up until they suffice for its next message.
 const QUANTUM_BYTES: usize = 16 * 1024;
@@ -18,18 +16,18 @@ pub(super) struct Schedule {
 
 #[derive(Debug)]
 struct Turn {
-    id: StreamId,
+    id: u16,
     deficit: usize,
 }
 
 impl Schedule {
     /// A channel has something to send. Called once, until it is taken out.
-    pub(super) fn add(&mut self, id: StreamId) {
+    pub(super) fn add(&mut self, id: u16) {
         self.turns.push(Turn { id, deficit: QUANTUM_BYTES });
     }
 
     /// Takes a channel out.
-    pub(super) fn remove(&mut self, id: StreamId) {
+    pub(super) fn remove(&mut self, id: u16) {
         self.turns.retain(|turn| turn.id != id);
     }
 
@@ -39,12 +37,12 @@ impl Schedule {
     }
 
     /// Those that have something to send.
-    pub(super) fn ids(&self) -> impl Iterator<Item = StreamId> + '_ {
+    pub(super) fn ids(&self) -> impl Iterator<Item = u16> + '_ {
         self.turns.iter().map(|turn| turn.id)
     }
 
     /// Chooses a channel, whose next message is then taken. `next_len` says how long that is; `None` takes the channel out.
-    pub(super) fn choose(&mut self, mut next_len: impl FnMut(StreamId) -> Option<usize>) -> Option<StreamId> {
+    pub(super) fn choose(&mut self, mut next_len: impl FnMut(u16) -> Option<usize>) -> Option<u16> {
         loop {
             let mut best: Option<(usize, usize)> = None;
             self.turns.retain(|turn| next_len(turn.id).is_some());
@@ -76,11 +74,7 @@ mod tests {
 
     use super::*;
 
-    fn drain(
-        queues: &mut BTreeMap<StreamId, VecDeque<usize>>,
-        schedule: &mut Schedule,
-        count: usize,
-    ) -> Vec<StreamId> {
+    fn drain(queues: &mut BTreeMap<u16, VecDeque<usize>>, schedule: &mut Schedule, count: usize) -> Vec<u16> {
         let mut order = Vec::new();
         while order.len() < count
             && let Some(id) = schedule.choose(|id| queues[&id].front().copied())

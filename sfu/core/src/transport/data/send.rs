@@ -1,25 +1,18 @@
-//! From the queues into SCTP, and from SCTP to be encrypted.
+//! From the queues into SCTP.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use bytes::Bytes;
-use rtc_sctp::{Payload, PayloadProtocolIdentifier, StreamId};
+use patchbay_sctp::{Message, ppid};
 
-use super::channel::Channel;
-use super::establish::stream_reliability;
+use super::channel::Waiting;
 use super::{
     ChannelKey, DataChannels, HIGH_WATER_BYTES, MIN_HIGH_WATER_BYTES, Reliability, TRANSPORT_QUEUE_BYTES,
 };
 use crate::transport::event::TransportEvent;
-use crate::transport::sctp_guard::{DATA, SACK, chunks, word};
 use crate::transport::stats::{DropCounts, DropReason};
-use crate::{DataMessage, SendOutcome};
-
-/// Bytes handed over at first, to find out whether the window is open: one packet. Twice as much with each answer.
-const FIRST_BATCH_BYTES: usize = 1152;
-/// Bytes handed over between two looks at what has left.
-const MAX_BATCH_BYTES: usize = 64 * 1024;
+use crate::{DataMessage, Repetition, SendOutcome};
 
 impl DataChannels {
     /// Queues a message. An unreliable channel drops its oldest for it if it must.
@@ -28,19 +21,16 @@ impl DataChannels {
         now: Instant,
         key: ChannelKey,
         message: DataMessage<'_>,
+        repetition: Repetition,
         dropped: &mut DropCounts,
     ) -> SendOutcome {
         // SCTP has no empty message: one byte and a type that says so stand for it (RFC 8831 §6.6).
         const EMPTY: Bytes = Bytes::from_static(&[0]);
-        let (kind, payload) = match message {
-            DataMessage::Text(payload) if payload.is_empty() => {
-                (PayloadProtocolIdentifier::StringEmpty, EMPTY)
-            }
-            DataMessage::Binary(payload) if payload.is_empty() => {
-                (PayloadProtocolIdentifier::BinaryEmpty, EMPTY)
-            }
-            DataMessage::Text(payload) => (PayloadProtocolIdentifier::String, payload.clone()),
-            DataMessage::Binary(payload) => (PayloadProtocolIdentifier::Binary, payload.clone()),
+        let (ppid, payload) = match message {
+            DataMessage::Text(payload) if payload.is_empty() => (ppid::STRING_EMPTY, EMPTY),
+            DataMessage::Binary(payload) if payload.is_empty() => (ppid::BINARY_EMPTY, EMPTY),
+            DataMessage::Text(payload) => (ppid::STRING, payload.clone()),
+            DataMessage::Binary(payload) => (ppid::BINARY, payload.clone()),
         };
         if !self.channels.contains_key(&key.0) {
             return SendOutcome::Gone;
@@ -68,7 +58,8 @@ impl DataChannels {
         }
         let high_water = self.high_water_bytes();
         let Some(channel) = self.channels.get_mut(&key.0) else { return SendOutcome::Gone };
-        channel.push(now, kind, payload);
+        let is_kept = repetition == Repetition::UntilItArrives;
+        channel.push(Waiting { ppid, payload, since: now, is_kept });
         self.queued_bytes += bytes;
         if !channel.is_scheduled {
             channel.is_scheduled = true;
@@ -96,114 +87,57 @@ impl DataChannels {
 
     /// The next SCTP packet, to be encrypted. Messages that were queued since the last call share packets.
     pub fn poll_transmit(&mut self, now: Instant, dropped: &mut DropCounts) -> Option<Bytes> {
-        if self.outgoing.is_empty() && std::mem::take(&mut self.is_flush_due) {
-            self.feed(now, dropped);
+        if !self.is_flush_due {
+            return None;
         }
-        self.outgoing.pop_front()
+        self.feed(now, dropped);
+        let packet = self.association.poll_transmit(now);
+        self.is_flush_due = packet.is_some();
+        packet
     }
 
     /// Whether [`poll_transmit`](Self::poll_transmit) may have something.
     pub fn has_transmit(&self) -> bool {
-        self.is_flush_due || !self.outgoing.is_empty()
+        self.is_flush_due
     }
 
-    /// Hands messages over for as long as they leave at once. What stays behind in SCTP is the rest of one message or of a few
-    /// packets: enough for its congestion window to grow (RFC 9260 §7.2.1 lets only a window grow that is in use), and
-    /// hardly more that could be neither dropped nor overtaken.
+    /// Hands messages over for as long as they leave at once. What stays behind in SCTP is the rest of one message: nothing that
+    /// could still be dropped or overtaken.
     pub(super) fn feed(&mut self, now: Instant, dropped: &mut DropCounts) {
-        self.collect(now);
         if !self.is_up() {
             return;
         }
-        let mut batch = FIRST_BATCH_BYTES;
-        while !self.flow.is_blocked() && !self.schedule.is_empty() {
-            let mut handed = 0;
-            while handed < batch
-                && let Some(bytes) = self.hand_over(now, dropped)
-            {
-                handed += bytes;
-            }
-            self.collect(now);
-            batch = (2 * batch).min(MAX_BATCH_BYTES);
-        }
-        if self.flow.is_blocked() {
-            self.window.note_limiting();
+        while self.association.has_room() && self.hand_over(now, dropped) {}
+        if !self.schedule.is_empty() {
+            self.association.note_limiting(now);
         }
     }
 
-    /// Gives SCTP the next message. Returns its length in bytes.
-    fn hand_over(&mut self, now: Instant, dropped: &mut DropCounts) -> Option<usize> {
+    /// Gives SCTP the next message, if there is one.
+    fn hand_over(&mut self, now: Instant, dropped: &mut DropCounts) -> bool {
         let (channels, queued_bytes) = (&mut self.channels, &mut self.queued_bytes);
-        let id = self.schedule.choose(|id| {
+        let chosen = self.schedule.choose(|id| {
             let channel = channels.get_mut(&id)?;
             let before = channel.queued_bytes;
             channel.expire(now, dropped);
             *queued_bytes -= before - channel.queued_bytes;
             channel.is_scheduled = channel.next_len().is_some();
             channel.next_len()
-        })?;
-        let channel = self.channels.get_mut(&id)?;
-        let waiting = channel.pop()?;
-        let bytes = waiting.payload.len();
-        self.queued_bytes -= bytes;
-        let (_, association) = self.association.as_mut()?;
-        let Ok(mut stream) = association.stream(id) else { return Some(bytes) };
-        let waited = now.saturating_duration_since(waiting.since).as_millis() as u64;
-        if waited > 0 && matches!(channel.info.reliability, Reliability::MaxLifetimeMs(_)) {
-            let (kind, value) = stream_reliability(&channel.info, waited);
-            let _ = stream.set_reliability_params(!channel.info.is_ordered, kind, value);
-            channel.is_aged = true;
-        } else if std::mem::take(&mut channel.is_aged) {
-            let (kind, value) = stream_reliability(&channel.info, 0);
-            let _ = stream.set_reliability_params(!channel.info.is_ordered, kind, value);
-        }
-        if stream.write_chunk_with_ppi(self.clock.machine_time(now), &waiting.payload, waiting.kind).is_ok() {
-            channel.handed_bytes += bytes;
-            self.flow.note_handed(bytes);
-        }
-        Some(bytes)
-    }
-
-    /// Takes the packets that SCTP has ready.
-    pub(super) fn collect(&mut self, now: Instant) {
-        let machine_time = self.clock.machine_time(now);
-        let Some((_, association)) = &mut self.association else { return };
-        // After a time-out the machine repeats what its window allows with each call, without counting what it repeated in the
-        // call before: all at once, into the queue that may have lost it. Half of our window is enough between two SACKs.
-        let mut repeatable = self.window.bytes() as usize / 2;
-        while repeatable > 0
-            && let Some(transmit) = association.poll_transmit(machine_time)
-        {
-            let Payload::RawEncode(packets) = transmit.message else { continue };
-            for packet in &packets {
-                let (mut last, mut repeated) = (None, None);
-                let mut is_reliable = true;
-                for (kind, _, value) in chunks(packet).flatten() {
-                    match kind {
-                        DATA => {
-                            match self.flow.note_sent(value) {
-                                Some(tsn) => last = Some(tsn),
-                                None => repeated = word(value, 0),
-                            }
-                            is_reliable &= is_on_reliable(&self.channels, value);
-                        }
-                        SACK => self.guard.note_sack_sent(value),
-                        _ => {}
-                    }
-                }
-                if let Some(tsn) = last {
-                    self.window.note_sent(now, tsn, packet.len());
-                }
-                if let Some(last) = last.or(repeated) {
-                    self.probe.note_sent(now, last, Some(packet).filter(|_| is_reliable));
-                }
-                if let Some(tsn) = repeated {
-                    self.window.note_repeated(tsn);
-                    repeatable = repeatable.saturating_sub(packet.len());
-                }
-            }
-            self.outgoing.extend(packets);
-        }
+        });
+        let Some(id) = chosen else { return false };
+        let Some(channel) = self.channels.get_mut(&id) else { return false };
+        let Some(waiting) = channel.pop() else { return false };
+        let limit = channel.limit(&waiting);
+        let Waiting { ppid, payload, .. } = waiting;
+        self.queued_bytes -= payload.len();
+        channel.handed_bytes += payload.len();
+        self.association.send(Message {
+            stream: id,
+            ppid,
+            payload,
+            is_ordered: channel.info.is_ordered,
+            limit,
+        })
     }
 
     /// Tells of channels that have room again.
@@ -235,7 +169,7 @@ impl DataChannels {
     /// Bytes in the queue of a channel above which it has no room: a fifth of what is under way. Each SACK makes room and tells
     /// of it, so the path never runs dry, and what waits is a fifth of a round trip old: fresh on a slow path, too.
     fn high_water_bytes(&self) -> usize {
-        (self.flow.in_flight() / 5).clamp(MIN_HIGH_WATER_BYTES, HIGH_WATER_BYTES)
+        (self.association.in_flight_bytes() / 5).clamp(MIN_HIGH_WATER_BYTES, HIGH_WATER_BYTES)
     }
 
     /// Notes which channels are above their high-water mark: they are to be told of when they no longer are.
@@ -253,11 +187,4 @@ impl DataChannels {
             }
         }
     }
-}
-
-/// Whether what a DATA chunk carries may be repeated at will.
-fn is_on_reliable(channels: &BTreeMap<StreamId, Channel>, chunk: &[u8]) -> bool {
-    const STREAM_AT: usize = 4;
-    let stream = chunk.get(STREAM_AT..).and_then(|it| it.first_chunk()).map(|it| u16::from_be_bytes(*it));
-    stream.and_then(|id| channels.get(&id)).is_none_or(|it| it.info.reliability == Reliability::Reliable)
 }

@@ -18,12 +18,14 @@ use super::super::Counters;
 use super::super::clock::WallClock;
 use super::{DataPlane, Intake};
 use crate::transport::{ChannelInfo, MessageKind, Reliability};
-use crate::{ChannelKey, DataMessage, Egress, OutgoingRtp, SendOutcome, TransportKey};
+use crate::{ChannelKey, DataMessage, Egress, OutgoingRtp, Repetition, SendOutcome, TransportKey};
 
 /// Receivers: every one takes everything, unless it was given a limit.
 #[derive(Default)]
 struct Ends {
     heard: Vec<(u32, u16, Bytes)>,
+    /// Whether each of those is repeated until it arrives.
+    repeated: Vec<bool>,
     /// Bytes that a channel still takes.
     room: BTreeMap<(u32, u16), usize>,
     gone: Vec<(u32, u16)>,
@@ -38,6 +40,7 @@ impl Egress for Ends {
         to: TransportKey,
         channel: ChannelKey,
         message: DataMessage<'_>,
+        repetition: Repetition,
     ) -> SendOutcome {
         let (DataMessage::Text(bytes) | DataMessage::Binary(bytes)) = message;
         if self.gone.contains(&(to.0, channel.0)) {
@@ -50,6 +53,7 @@ impl Egress for Ends {
             *room = room.saturating_sub(bytes.len());
         }
         self.heard.push((to.0, channel.0, bytes.clone()));
+        self.repeated.push(repetition == Repetition::UntilItArrives);
         SendOutcome::Queued
     }
 

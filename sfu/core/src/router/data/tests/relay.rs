@@ -235,19 +235,20 @@ fn a_ping_is_answered_at_once_with_the_time() {
 }
 
 #[test]
-fn a_welcome_that_may_be_lost_comes_again_with_the_first_answers() {
-    for (reliability, expected) in [(LOSSY, 8), (Reliability::Reliable, 0)] {
-        let mut room = Room::new();
-        room.open_as(1, 0, "game", "patchbay?mode=latest", reliability);
-        room.messages(1);
-        let mut welcomes = 0;
-        for token in 0..20 {
-            room.frame(1, &ClientFrame::Ping { token });
-            room.pass(ms(10));
-            let messages = room.messages(1);
-            let frames = messages.iter().flat_map(|message| server_frames(message)).map(Result::unwrap);
-            welcomes += frames.filter(|frame| matches!(frame, ServerFrame::Welcome(_))).count();
-        }
-        assert_eq!(welcomes, expected);
-    }
+fn what_nothing_newer_makes_up_for_is_repeated_on_any_channel() {
+    let mut room = Room::new();
+    room.open_as(1, 0, "game", "patchbay?mode=latest", LOSSY);
+    room.pass(ms(10));
+    room.publish(1, "hat", b"red");
+    room.open_as(2, 0, "game", "patchbay?mode=latest", LOSSY);
+    room.pass(ms(10));
+    let is_repeated = |room: &mut Room| std::mem::take(&mut room.ends.repeated);
+    assert_eq!(is_repeated(&mut room), [true; 4], "two welcomes and two snapshots");
+    room.publish(1, "hat", b"blue");
+    room.pass(ms(10));
+    room.frame(2, &ClientFrame::Ping { token: 1 });
+    assert_eq!(is_repeated(&mut room), [false, false], "a value, a time");
+    room.bury(1, "hat");
+    room.pass(ms(10));
+    assert_eq!(is_repeated(&mut room), [true], "the end of a value");
 }
