@@ -279,3 +279,48 @@ fn what_reaches_a_slow_receiver_is_fresh() {
     figure("data_slow_receiver_age_p99", percentile(&mut slow_lags, 0.99), "ms");
     figure("data_beside_slow_receiver_p99", percentile(&mut fast_lags, 0.99), "ms");
 }
+
+/// A game over a path that loses 2 % each way, which is what radio does, and delays by 50 ms each way: who sends nothing twice
+/// waits for nothing.
+#[test]
+fn chance_losses_delay_nothing_else() {
+    const PLAYERS: u32 = 6;
+    let mut lags = Vec::new();
+    let (mut arrived, mut expected) = (0, 0);
+    for_seeds("losses by chance", 3, |seed| {
+        let mut world = World::new(seed);
+        let path = Condition { loss: 0.02, ..delay(50) };
+        world.set_default_path(path, path);
+        let all = room_with_data(&mut world, PLAYERS);
+        let moves = open(&mut world, &all, "moves", false, Reliability::MaxRetransmits(0));
+        let mut watches: Vec<_> =
+            all.iter().zip(&moves).map(|(who, channel)| Watch::new(*who, *channel)).collect();
+        let mut sent = Vec::new();
+        for number in 0..3_000 {
+            let who = number as usize % all.len();
+            assert!(world.send_message(all[who], moves[who], &message(number, 100)));
+            sent.push(world.elapsed());
+            world.run_until(Duration::from_micros(5_500), |world| {
+                watches.iter_mut().for_each(|watch| watch.look(world));
+                false
+            });
+        }
+        world.run_until(s(2), |world| {
+            watches.iter_mut().for_each(|watch| watch.look(world));
+            false
+        });
+        for watch in &watches {
+            lags.extend(watch.arrivals.iter().map(|(number, at)| *at - sent[*number as usize]));
+            arrived += watch.arrivals.len();
+        }
+        expected += sent.len() * (PLAYERS as usize - 1);
+        world.assert_sound();
+    });
+    figure("data_chance_losses_p50", percentile(&mut lags, 0.50), "ms");
+    figure("data_chance_losses_p99", percentile(&mut lags, 0.99), "ms");
+    figure("data_chance_losses_max", percentile(&mut lags, 1.0), "ms");
+    let share = arrived as f64 / expected as f64;
+    figure("data_chance_losses_arrived", 100.0 * share, "%");
+    assert!(share > 0.95, "{share}: two ways of 2 % lose 4 %");
+    assert!(percentile(&mut lags, 1.0) < 130.0, "nothing that arrives has waited");
+}
