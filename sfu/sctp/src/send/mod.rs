@@ -110,7 +110,7 @@ impl Sender {
 
     /// Whether a message would leave at once, or begin to.
     pub(crate) fn has_room(&self) -> bool {
-        !self.outstanding.has_lost() && self.outstanding.in_flight() + self.pending_bytes < self.allowed()
+        !self.outstanding.has_lost() && self.is_open(self.outstanding.in_flight() + self.pending_bytes)
     }
 
     /// Bytes in flight, headers included.
@@ -242,7 +242,7 @@ impl Sender {
 
     /// Whether [`write`](Self::write) has something for a packet.
     pub(crate) fn has_something(&self, now: Instant) -> bool {
-        let may_send = self.outstanding.in_flight() < self.allowed();
+        let may_send = self.is_open(self.outstanding.in_flight());
         self.probe.is_some()
             || self.is_forward_due(now)
             || may_send && (self.outstanding.has_lost() || !self.pending.is_empty())
@@ -259,7 +259,7 @@ impl Sender {
         if let Some(tsn) = self.probe.take() {
             count += usize::from(self.write_again(now, packet, tsn, true));
         }
-        while self.outstanding.in_flight() < self.allowed()
+        while self.is_open(self.outstanding.in_flight())
             && let Some(tsn) = self.outstanding.first_lost(now)
         {
             if !self.write_again(now, packet, tsn, true) {
@@ -268,7 +268,7 @@ impl Sender {
             count += 1;
         }
         while !self.outstanding.has_lost()
-            && self.outstanding.in_flight() < self.allowed()
+            && self.is_open(self.outstanding.in_flight())
             && let Some(tsn) = self.write_next(now, packet)
         {
             last = Some(tsn);
@@ -336,7 +336,7 @@ impl Sender {
             self.pending.pop_front();
         }
         let tsn = self.outstanding.push(now, self.packets, chunk);
-        let is_last = self.pending.is_empty() || self.outstanding.in_flight() >= self.allowed();
+        let is_last = self.pending.is_empty() || !self.is_open(self.outstanding.in_flight());
         let is_urgent = is_last && is_repeatable;
         self.sent_at = Some((now, is_urgent));
         let flags = if is_urgent { flags | IMMEDIATE } else { flags };
@@ -387,10 +387,15 @@ impl Sender {
         Some(closed.since + (self.round_trip.probe_delay() * (1 << closed.asked.min(8))).min(MAX_PROBE_DELAY))
     }
 
-    /// Bytes that may be in flight. A single one means a packet, if nothing else is.
-    fn allowed(&self) -> usize {
-        let peer = if self.closed.as_ref().is_some_and(|it| it.may_ask) { 1 } else { self.peer_window };
-        (self.window.bytes() as usize).min(peer)
+    /// Whether another packet may leave while so many bytes are in flight. One may in any case, where the peer has any room.
+    fn is_open(&self, in_flight: usize) -> bool {
+        let may_ask = self.closed.as_ref().is_some_and(|it| it.may_ask);
+        let allowed = self.peer_window.min(self.window.bytes() as usize);
+        if in_flight == 0 {
+            allowed > 0 || may_ask
+        } else {
+            in_flight + self.window.packet_bytes() as usize <= allowed
+        }
     }
 }
 

@@ -19,8 +19,8 @@ const TARGET_DELAY: Duration = Duration::from_millis(30);
 /// At first, in bytes: 28 packets. Google's QUIC begins with 32, RFC 6928 with 10; it is what brings somebody who comes late
 /// into the picture in one round trip.
 const FIRST_BYTES: u32 = 32 * 1024;
-/// Two packets of the length that they have, here the longest: 0.3 s at 64 kbit/s. One that is lost is still noticed without a
-/// time-out, as each that comes after it makes room for another, until there are three.
+/// At least two packets of the length that they have, here the longest: 0.3 s at 64 kbit/s. Of short ones it is four, as long as
+/// they are no more than a long one: an answer that waits for a second packet must not stop them.
 const MIN_BYTES: u32 = 2 * MAX_PACKET_BYTES as u32;
 /// What a receive window is at most, in practice. Cost of raising: as much memory for a transport that is fast and far away.
 const MAX_BYTES: u32 = 4 * 1024 * 1024;
@@ -57,7 +57,8 @@ pub(crate) struct Window {
     is_lossy: bool,
     /// Shortest round trip in this round.
     round: Option<Duration>,
-    /// The longest packet of this round.
+    /// The longest packet of the last round, and of this one.
+    packet: u32,
     round_packet: usize,
     /// The least that the window may be.
     least: u32,
@@ -88,6 +89,7 @@ impl Default for Window {
             lost: 0,
             is_lossy: false,
             round: None,
+            packet: MAX_PACKET_BYTES as u32,
             round_packet: 0,
             least: MIN_BYTES,
             round_flight: 0,
@@ -153,6 +155,11 @@ impl Window {
         }
     }
 
+    /// How long packets are of late, in bytes: with less room than this in the window, another one would exceed it.
+    pub(crate) fn packet_bytes(&self) -> u32 {
+        self.packet
+    }
+
     /// The window in bytes.
     pub(crate) fn bytes(&self) -> u32 {
         self.bytes
@@ -199,8 +206,11 @@ impl Window {
 
     fn end_round(&mut self) {
         let is_limiting = std::mem::take(&mut self.is_limiting);
-        let longest = u32::try_from(std::mem::take(&mut self.round_packet)).unwrap_or(MIN_BYTES);
-        self.least = (2 * longest).clamp(MIN_BYTES / 4, MIN_BYTES);
+        if let Some(longest) = u32::try_from(std::mem::take(&mut self.round_packet)).ok().filter(|it| *it > 0)
+        {
+            self.packet = longest;
+        }
+        self.least = (4 * self.packet).min(MIN_BYTES / 2).max(2 * self.packet);
         // What waits may wait for the machine's window, and not for this one. A window that was not used says nothing.
         let flight = u32::try_from(std::mem::take(&mut self.round_flight)).unwrap_or(MAX_BYTES);
         let is_used = flight >= self.bytes / 2;
