@@ -12,7 +12,7 @@ use crate::run::Failure;
 
 /// Filter without `--log`; `RUST_LOG` is honoured, too. The sub-crates of webrtc-rs warn about extensions of a ClientHello
 /// that they merely don't know, several times per join.
-const DEFAULT: &str = "info,rtc_dtls=error,rtc_ice=error,rtc_sctp=error";
+const DEFAULT: &str = "info,rtc_dtls=error,rtc_ice=error";
 
 /// Starts logging to standard error, and traces if somebody takes them.
 pub(crate) fn init(log: &Log) -> Result<Option<Exporter>, Failure> {

@@ -29,20 +29,20 @@ never() {
 }
 
 IO=(tokio mio socket2 quinn-udp axum hyper tokio-tungstenite async-std smol)
-for crate in patchbay-sfu-core patchbay-wire patchbay-sdp patchbay-protocol; do
+for crate in patchbay-sfu-core patchbay-sctp patchbay-wire patchbay-sdp patchbay-protocol; do
     step "$crate does no I/O" never "$crate" "${IO[@]}"
 done
 step 'the core does not know signaling' never patchbay-sfu-core patchbay-signaling patchbay-sfu patchbay
 step 'the SFU does not know signaling' never patchbay-sfu patchbay-signaling patchbay axum
 step 'signaling does not know the SFU' never patchbay-signaling patchbay-sfu patchbay-sfu-core patchbay
 step 'the protocol knows nobody' never patchbay-protocol patchbay-signaling patchbay-sfu patchbay-sfu-core patchbay-wire patchbay-sdp
-step 'the media plane is not RTCPeerConnection' never patchbay-sfu webrtc rtc
+step 'the media plane is not RTCPeerConnection' never patchbay-sfu webrtc rtc rtc-sctp
 
 one_version() {
     local found
     found=$(cargo tree --package patchbay --edges normal --prefix none --format '{p}' --locked | awk -v name="$1" '$1 == name { print $2 }' | sort -u | wc -l)
     [ "$found" -le 1 ]
 }
-for crate in rtc-ice rtc-dtls rtc-sctp rtc-shared tokio-tungstenite tokio; do
+for crate in rtc-ice rtc-dtls rtc-shared tokio-tungstenite tokio; do
     step "one copy of $crate" one_version "$crate"
 done

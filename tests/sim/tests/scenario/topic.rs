@@ -98,9 +98,9 @@ fn who_comes_late_has_the_snapshot_after_one_round_trip() {
     world.set_default_path(delay(25), delay(25));
     let all = join(&mut world, 3);
     let first = open(&mut world, all[0], "patchbay?mode=latest", Reliability::Reliable);
-    // SCTP begins with a window of 4,380 bytes: what fits takes one round trip, and twice as much one more.
+    // SCTP begins with a window of 32 KiB: what fits takes one round trip.
     let mut took = Vec::new();
-    for (count, late) in [(25, all[1]), (100, all[2])] {
+    for (count, late) in [(25, all[1]), (200, all[2])] {
         for key in 0..count {
             publish(&mut world, all[0], first, &key.to_string(), &[7; 100]);
         }
@@ -112,8 +112,8 @@ fn who_comes_late_has_the_snapshot_after_one_round_trip() {
         took.push(world.elapsed() - asked);
     }
     figure("topic_snapshot_of_25_after_opening", took[0].as_millis() as f64, "ms");
-    figure("topic_snapshot_of_100_after_opening", took[1].as_millis() as f64, "ms");
-    assert!(took[0] <= ms(60) && took[1] <= ms(160), "{took:?} with a round trip of 50 ms");
+    figure("topic_snapshot_of_200_after_opening", took[1].as_millis() as f64, "ms");
+    assert!(took.iter().all(|it| *it <= ms(60)), "{took:?} with a round trip of 50 ms");
     world.assert_sound();
 }
 
