@@ -308,7 +308,8 @@ test("a receiver that does not read holds the sender, and nothing else", async (
   const sent = ada.files.send(new Uint8Array(3_000_000), { to: 2 });
   const reader = (await coming).stream().getReader();
   for (let turn = 0; turn < 300; turn += 1) await settle();
-  const bytesSent = () => ada.world.channels[0].sent.reduce((sum, { length }) => sum + length, 0);
+  // Of the file alone: the clock asks for the time meanwhile, in ten bytes.
+  const bytesSent = () => ada.world.channels[0].sent.filter(({ length }) => length > 1_000).reduce((sum, { length }) => sum + length, 0);
   const held = bytesSent();
   assert.ok(held < 700_000, `${held} bytes were sent to somebody who reads nothing`);
   for (let turn = 0; turn < 50; turn += 1) await settle();
