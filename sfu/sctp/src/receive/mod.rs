@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 pub(crate) use self::assemble::Received;
 use self::assemble::{Assembler, Fragment};
+pub(crate) use self::track::TSN_WINDOW;
 use self::track::{Arrival, Tracker};
 use crate::packet::{BEGINS, Builder, Chunk, ENDS, IMMEDIATE, UNORDERED, half, word};
 use crate::tsn::first;
@@ -91,10 +92,10 @@ impl Receiver {
     pub(crate) fn handle_forward(&mut self, value: &[u8]) {
         let Some(to) = word(value, 0) else { return };
         let to = self.tracker.extend(to);
-        let is_new = to > self.tracker.cumulative();
-        if self.tracker.forward(to) && is_new {
+        if self.tracker.forward(to) {
             let skipped = value.get(4..).unwrap_or_default().chunks_exact(4);
-            self.assembler.forward(to, skipped.filter_map(|it| Some((half(it, 0)?, half(it, 2)?))));
+            let skipped = skipped.filter_map(|it| Some((half(it, 0)?, half(it, 2)?)));
+            self.assembler.forward(to, skipped.filter(|(stream, _)| *stream < self.max_streams));
         }
     }
 

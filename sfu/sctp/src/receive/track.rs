@@ -7,7 +7,7 @@ use bytes::BufMut;
 use crate::packet::{Builder, CHUNK_HEADER_BYTES, SACK};
 use crate::tsn::{Tsn, extend};
 
-/// How far ahead of what has arrived in sequence a TSN may be: 8,192 chunks under way.
+/// How far ahead of what has arrived in sequence a TSN may be, either way: 8,192 chunks under way.
 pub(crate) const TSN_WINDOW: u64 = 8 * 1024;
 /// A SACK waits for a second packet at most this long. The longest that RFC 9260 allows is 200 ms.
 const SACK_DELAY: Duration = Duration::from_millis(50);
@@ -107,14 +107,15 @@ impl Tracker {
         }
     }
 
-    /// The peer has given up everything up to this (RFC 3758 §3.6). Says whether that is believable.
+    /// The peer has given up everything up to this (RFC 3758 §3.6), however far that is: it may have sent for long into a path
+    /// that carried nothing. Says whether that is new.
     pub(crate) fn forward(&mut self, to: Tsn) -> bool {
         // It is answered in any case: the answer to the one before may have been lost.
         self.is_due_now = true;
-        if to > self.cumulative + TSN_WINDOW {
+        if to <= self.cumulative {
             return false;
         }
-        self.cumulative = self.cumulative.max(to);
+        self.cumulative = to;
         let is_below = |range: &(Tsn, Tsn)| range.1 <= to;
         let below = self.ranges.iter().take_while(|it| is_below(it)).count();
         self.ranges.drain(..below);
@@ -218,11 +219,12 @@ mod tests {
         let mut it = tracker(&[0, 3, 4, 6, 9]);
         assert!(it.forward((1 << 32) + 3));
         assert_eq!((it.cumulative(), it.ranges.len()), ((1 << 32) + 4, 2));
-        assert!(it.forward((1 << 32) + 2), "an old one");
+        assert!(!it.forward((1 << 32) + 2), "an old one");
         assert_eq!(it.cumulative(), (1 << 32) + 4);
         assert!(it.forward((1 << 32) + 20));
         assert_eq!((it.cumulative(), it.ranges.len()), ((1 << 32) + 20, 0));
-        assert!(!it.forward((1 << 32) + 21 + TSN_WINDOW));
+        assert!(it.forward((1 << 32) + 21 + 3 * TSN_WINDOW), "far ahead");
+        assert_eq!(it.cumulative(), (1 << 32) + 21 + 3 * TSN_WINDOW);
     }
 
     #[test]
