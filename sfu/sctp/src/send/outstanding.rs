@@ -1,6 +1,6 @@
 //! DATA chunks that were sent and are not acknowledged in sequence: which of them arrived, which are lost, which are given up.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -88,8 +88,10 @@ pub(crate) struct Outstanding {
 struct Books {
     /// Bytes in flight, headers included.
     in_flight: usize,
-    /// How many are to be sent again.
-    lost: usize,
+    /// What is in flight, by the packet that carried it last.
+    flight: BTreeSet<(u64, Tsn)>,
+    /// What is to be sent again.
+    lost: BTreeSet<Tsn>,
     /// So many packets later have to arrive before something counts as lost.
     threshold: u64,
     /// Payload that arrived or was given up, by stream.
@@ -101,11 +103,22 @@ impl Outstanding {
         Self {
             chunks: VecDeque::new(),
             base: first,
-            books: Books { in_flight: 0, lost: 0, threshold: PACKET_THRESHOLD, released: Vec::new() },
+            books: Books {
+                in_flight: 0,
+                flight: BTreeSet::new(),
+                lost: BTreeSet::new(),
+                threshold: PACKET_THRESHOLD,
+                released: Vec::new(),
+            },
             arrived: None,
             loss_at: None,
             forward: first,
         }
+    }
+
+    /// TSN of the first chunk that is not acknowledged in sequence.
+    pub(crate) fn base(&self) -> Tsn {
+        self.base
     }
 
     /// TSN of the next chunk.
@@ -120,12 +133,12 @@ impl Outstanding {
 
     /// Whether something is to be sent again.
     pub(crate) fn has_lost(&self) -> bool {
-        self.books.lost > 0
+        !self.books.lost.is_empty()
     }
 
     /// Whether an answer is waited for.
     pub(crate) fn is_waiting(&self) -> bool {
-        self.books.in_flight > 0 || self.books.lost > 0 || self.forward_to().is_some()
+        self.books.in_flight > 0 || self.has_lost() || self.forward_to().is_some()
     }
 
     /// When [`detect_losses`](Self::detect_losses) finds more.
@@ -148,6 +161,7 @@ impl Outstanding {
         let tsn = self.next();
         let bytes = chunk.payload.len() + DATA_HEADER_BYTES;
         self.books.in_flight += bytes;
+        self.books.flight.insert((packet, tsn));
         self.chunks.push_back(Sent {
             message: chunk.message,
             stream: chunk.stream,
@@ -190,7 +204,7 @@ impl Outstanding {
             if matches!(chunk.state, State::InFlight | State::Lost) {
                 see(&chunk);
                 told.highest = Some(self.base);
-                self.books.note_arrived(&mut chunk, now, round_trip);
+                self.books.note_arrived(&mut chunk, self.base, now, round_trip);
             }
             self.base += 1;
         }
@@ -201,7 +215,7 @@ impl Outstanding {
                 if matches!(chunk.state, State::InFlight | State::Lost) {
                     see(chunk);
                     told.highest = Some(told.highest.map_or(tsn, |it| it.max(tsn)));
-                    self.books.note_arrived(chunk, now, round_trip);
+                    self.books.note_arrived(chunk, tsn, now, round_trip);
                 }
             }
         }
@@ -219,52 +233,48 @@ impl Outstanding {
         self.loss_at = None;
         let Some(arrived) = self.arrived else { return 0 };
         let (mut packets, mut last_packet) = (0, None);
-        for at in 0..self.chunks.len() {
-            let Some(chunk) = self.chunks.get(at) else { break };
-            if chunk.state != State::InFlight || chunk.packet >= arrived {
-                continue;
-            }
+        while let Some(&(packet, tsn)) = self.books.flight.first().filter(|it| it.0 < arrived)
+            && let Some(chunk) = self.chunks.get((tsn - self.base) as usize)
+        {
             let due = chunk.sent_at + delay;
-            if arrived - chunk.packet < self.books.threshold && now < due {
-                self.loss_at = Some(self.loss_at.map_or(due, |it| it.min(due)));
-                continue;
+            if arrived - packet < self.books.threshold && now < due {
+                // Those behind it left later.
+                self.loss_at = Some(due);
+                break;
             }
-            packets += u32::from(last_packet != Some(chunk.packet));
-            last_packet = Some(chunk.packet);
-            self.lose(now, at);
+            packets += u32::from(last_packet != Some(packet));
+            last_packet = Some(packet);
+            self.lose(now, tsn);
         }
         packets
     }
 
     /// Everything in flight is lost.
     pub(crate) fn lose_all(&mut self, now: Instant) {
-        for at in 0..self.chunks.len() {
-            if self.chunks.get(at).is_some_and(|it| it.state == State::InFlight) {
-                self.lose(now, at);
-            }
+        while let Some((_, tsn)) = self.books.flight.pop_first() {
+            self.lose(now, tsn);
         }
         self.loss_at = None;
     }
 
     /// The last chunk in flight that may be sent once more, to find out what of the others has arrived.
     pub(crate) fn probe(&self, now: Instant) -> Option<Tsn> {
-        let may = |it: &Sent| it.state == State::InFlight && it.limit.allows(now, it.transmissions);
-        self.chunks.iter().rposition(may).map(|at| self.base + at as u64)
+        let may = |it: &Sent| it.limit.allows(now, it.transmissions);
+        let mut latest = self.books.flight.iter().rev().map(|(_, tsn)| *tsn);
+        latest.find(|tsn| self.chunks.get((tsn - self.base) as usize).is_some_and(may))
     }
 
     /// A chunk that is sent once more, in packet `packet`: its payload must not exceed `room`.
     pub(crate) fn repeat(&mut self, now: Instant, packet: u64, tsn: Tsn, room: usize) -> Option<&Sent> {
         let at = usize::try_from(tsn.checked_sub(self.base)?).ok()?;
         let chunk = self.chunks.get_mut(at).filter(|it| it.payload.len() <= room)?;
-        match chunk.state {
-            State::Lost => {
-                self.books.lost -= 1;
-                self.books.in_flight += chunk.bytes;
-                chunk.state = State::InFlight;
-            }
-            State::InFlight => {}
-            State::Acknowledged | State::Abandoned => return None,
+        if matches!(chunk.state, State::Acknowledged | State::Abandoned) {
+            return None;
         }
+        self.books.strike(chunk, tsn);
+        self.books.in_flight += chunk.bytes;
+        self.books.flight.insert((packet, tsn));
+        chunk.state = State::InFlight;
         chunk.transmissions += 1;
         (chunk.packet, chunk.sent_at) = (packet, now);
         Some(chunk)
@@ -272,11 +282,11 @@ impl Outstanding {
 
     /// The first chunk that is to be sent again. Whatever is not worth it any more is given up.
     pub(crate) fn first_lost(&mut self, now: Instant) -> Option<Tsn> {
-        while self.books.lost > 0 {
-            let at = self.chunks.iter().position(|it| it.state == State::Lost)?;
+        while let Some(tsn) = self.books.lost.first().copied() {
+            let at = (tsn - self.base) as usize;
             let chunk = self.chunks.get(at)?;
             if chunk.limit.expires.is_none_or(|expires| now < expires) {
-                return Some(self.base + at as u64);
+                return Some(tsn);
             }
             self.abandon(at);
         }
@@ -287,14 +297,11 @@ impl Outstanding {
     fn abandon(&mut self, at: usize) {
         let Some(message) = self.chunks.get(at).map(|it| it.message) else { return };
         let before = self.chunks.iter().take(at).rev().take_while(|it| it.message == message).count();
-        for chunk in self.chunks.iter_mut().skip(at - before).take_while(|it| it.message == message) {
-            match chunk.state {
-                State::InFlight => self.books.in_flight -= chunk.bytes,
-                State::Lost => self.books.lost -= 1,
-                State::Acknowledged => {}
-                State::Abandoned => continue,
-            }
-            if chunk.state != State::Acknowledged {
+        let tsns = self.base + (at - before) as u64..;
+        let chunks = self.chunks.iter_mut().skip(at - before).take_while(|it| it.message == message);
+        for (tsn, chunk) in tsns.zip(chunks) {
+            self.books.strike(chunk, tsn);
+            if matches!(chunk.state, State::InFlight | State::Lost) {
                 self.books.released.push((chunk.stream, chunk.payload.len()));
             }
             chunk.payload = Bytes::new();
@@ -350,6 +357,15 @@ impl Outstanding {
         given_up.filter_map(|it| Some((it.stream, it.ssn?))).collect()
     }
 
+    /// Streams have begun anew behind a TSN: of what was given up before it, the peer must not skip those numbers once more.
+    pub(crate) fn forget_numbers(&mut self, streams: &[u16], last: Tsn) {
+        for chunk in self.chunks.iter_mut().take((last + 1).saturating_sub(self.base) as usize) {
+            if streams.contains(&chunk.stream) {
+                chunk.ssn = None;
+            }
+        }
+    }
+
     fn advance(&mut self) {
         self.forward = self.forward.max(self.base);
         while self
@@ -361,11 +377,12 @@ impl Outstanding {
         }
     }
 
-    fn lose(&mut self, now: Instant, at: usize) {
+    fn lose(&mut self, now: Instant, tsn: Tsn) {
+        let at = (tsn - self.base) as usize;
         let Some(chunk) = self.chunks.get_mut(at) else { return };
         if chunk.limit.allows(now, chunk.transmissions) {
-            self.books.in_flight -= chunk.bytes;
-            self.books.lost += 1;
+            self.books.strike(chunk, tsn);
+            self.books.lost.insert(tsn);
             chunk.state = State::Lost;
         } else {
             self.abandon(at);
@@ -374,7 +391,7 @@ impl Outstanding {
 }
 
 impl Books {
-    fn note_arrived(&mut self, chunk: &mut Sent, now: Instant, round_trip: Duration) {
+    fn note_arrived(&mut self, chunk: &mut Sent, tsn: Tsn, now: Instant, round_trip: Duration) {
         self.released.push((chunk.stream, chunk.payload.len()));
         let is_repeated_late =
             chunk.transmissions > 1 && now.saturating_duration_since(chunk.sent_at) < round_trip / 2;
@@ -382,13 +399,23 @@ impl Books {
             // It was not lost, but overtaken.
             self.threshold = (self.threshold * 2).min(MAX_PACKET_THRESHOLD);
         }
-        match chunk.state {
-            State::InFlight => self.in_flight -= chunk.bytes,
-            State::Lost => self.lost -= 1,
-            State::Acknowledged | State::Abandoned => {}
-        }
+        self.strike(chunk, tsn);
         chunk.payload = Bytes::new();
         chunk.state = State::Acknowledged;
+    }
+
+    /// A chunk will no longer be what it is: in flight, or lost.
+    fn strike(&mut self, chunk: &Sent, tsn: Tsn) {
+        match chunk.state {
+            State::InFlight => {
+                self.in_flight -= chunk.bytes;
+                self.flight.remove(&(chunk.packet, tsn));
+            }
+            State::Lost => {
+                self.lost.remove(&tsn);
+            }
+            State::Acknowledged | State::Abandoned => {}
+        }
     }
 }
 
