@@ -22,6 +22,9 @@ const MAX_DELAY: Duration = Duration::from_secs(3);
 /// Answers to the handshake and to heartbeats that wait to be sent.
 const MAX_CONTROL: usize = 16;
 
+/// Messages and resets that wait for a stream to begin anew.
+const MAX_STEPS: usize = 2 * 1024;
+
 /// What an association is made with.
 #[derive(Debug, Clone, Copy)]
 pub struct Config {
@@ -92,6 +95,13 @@ struct Repeated {
     delay: Duration,
 }
 
+/// What a stream is to do next.
+#[derive(Debug)]
+enum Step {
+    Send(Message),
+    Reset(u16),
+}
+
 /// An association that is up.
 #[derive(Debug)]
 struct Halves {
@@ -99,6 +109,9 @@ struct Halves {
     receiver: Receiver,
     sender: Sender,
     resets: Resets,
+    /// What is to be done on streams that begin anew, as soon as the peer knows that they do: it would take a message that overtakes
+    /// the reset for an old one.
+    steps: Vec<Step>,
 }
 
 /// One association with one peer.
@@ -148,7 +161,12 @@ impl Association {
         let Some((header, mut chunks)) = parse(packet) else { return false };
         let Some(first) = chunks.next().filter(|first| self.is_for_us(header, *first)) else { return false };
         self.ports = (header.source_port, header.destination_port);
+        let mut has_sack = false;
         for chunk in std::iter::once(first).chain(chunks) {
+            // A packet has one. Each costs a look at all that is under way.
+            if chunk.kind == SACK && std::mem::replace(&mut has_sack, true) {
+                continue;
+            }
             if !self.handle_chunk(now, chunk, packet) {
                 break;
             }
@@ -167,13 +185,13 @@ impl Association {
 
     /// Whether a message would leave at once, or begin to: its sender's queue is the place to wait for that.
     pub fn has_room(&self) -> bool {
-        matches!(&self.state, State::Up(halves) if halves.sender.has_room())
+        matches!(&self.state, State::Up(halves) if halves.sender.has_room(halves.waiting_bytes()))
     }
 
     /// Something waits for [`has_room`](Self::has_room): the window may grow.
-    pub fn note_limiting(&mut self, now: Instant) {
+    pub fn note_limiting(&mut self) {
         if let State::Up(halves) = &mut self.state {
-            halves.sender.note_limiting(now);
+            halves.sender.note_limiting();
         }
     }
 
@@ -183,7 +201,8 @@ impl Association {
         let takes_forward = halves.peer.takes_forward;
         // A peer that cannot be told of what was given up gets everything (RFC 3758 §3.3.1).
         let limit = if takes_forward { message.limit } else { Default::default() };
-        halves.sender.push(Message { limit, ..message });
+        halves.take(Step::Send(Message { limit, ..message }));
+        self.end_if_stuck();
         true
     }
 
@@ -192,9 +211,11 @@ impl Association {
         if let State::Up(halves) = &self.state { halves.sender.in_flight() } else { 0 }
     }
 
-    /// Bytes of payload that were taken and have not left: the rest of one message, or of a few short ones.
+    /// Bytes of payload that were taken and have not left: the rest of one message, or of a few short ones, and whatever waits for
+    /// its stream to begin anew.
     pub fn pending_bytes(&self) -> usize {
-        if let State::Up(halves) = &self.state { halves.sender.pending_bytes() } else { 0 }
+        let State::Up(halves) = &self.state else { return 0 };
+        halves.sender.pending_bytes() + halves.waiting_bytes()
     }
 
     /// So many bytes of messages that were given on wait there and count for the receive window.
@@ -204,11 +225,12 @@ impl Association {
         }
     }
 
-    /// Closes our half of a stream, after what was sent on it.
+    /// Closes our half of a stream, after what was sent on it. What is sent on it next waits until the peer knows.
     pub fn reset_stream(&mut self, stream: u16) {
         if let State::Up(halves) = &mut self.state {
-            halves.resets.want(stream);
+            halves.take(Step::Reset(stream));
         }
+        self.end_if_stuck();
     }
 
     /// Ends the association at once and tells the peer.
@@ -301,7 +323,7 @@ impl Association {
             (DATA, State::Up(halves)) => halves.receiver.handle_data(chunk, packet),
             (SACK, State::Up(halves)) => halves.sender.handle_sack(now, chunk.value),
             (FORWARD_TSN, State::Up(halves)) => halves.receiver.handle_forward(chunk.value),
-            (RE_CONFIG, State::Up(halves)) => halves.resets.handle(chunk.value, &mut halves.receiver),
+            (RE_CONFIG, State::Up(halves)) => halves.handle_reset(chunk.value),
             (HEARTBEAT, State::Up(halves)) => {
                 let tag = halves.peer.tag;
                 self.answer(tag, HEARTBEAT_ACK, chunk.value);
@@ -362,6 +384,7 @@ impl Association {
             receiver: Receiver::new(peer.tsn, receive_window, max_message_bytes, max_streams),
             sender: Sender::new(first_tsn, peer.window),
             resets: Resets::new(first_tsn, peer.tsn),
+            steps: Vec::new(),
         }));
         self.events.push_back(Event::Up);
     }
@@ -372,6 +395,13 @@ impl Association {
             let mut packet = Builder::new(self.header(tag));
             packet.chunk(kind, 0, |bytes| bytes.put_slice(value));
             self.control.push_back(packet.finish());
+        }
+    }
+
+    /// Nobody waits for a peer that opens channels and never agrees to their end.
+    fn end_if_stuck(&mut self) {
+        if matches!(&self.state, State::Up(halves) if halves.steps.len() > MAX_STEPS) {
+            self.abort();
         }
     }
 
@@ -414,6 +444,28 @@ impl Association {
 }
 
 impl Halves {
+    /// Does what is to be done on a stream, now or as soon as the peer knows that it begins anew.
+    fn take(&mut self, step: Step) {
+        let (Step::Send(Message { stream, .. }) | Step::Reset(stream)) = step;
+        match step {
+            step if self.resets.has(stream) => self.steps.push(step),
+            Step::Send(message) => self.sender.push(message),
+            Step::Reset(stream) => self.resets.want(stream),
+        }
+    }
+
+    fn handle_reset(&mut self, value: &[u8]) {
+        if let Some(request) = self.resets.handle(value, &mut self.receiver) {
+            self.sender.note_reset(&request.streams, request.last_tsn);
+            std::mem::take(&mut self.steps).into_iter().for_each(|step| self.take(step));
+        }
+    }
+
+    fn waiting_bytes(&self) -> usize {
+        let bytes = |step: &Step| if let Step::Send(message) = step { message.payload.len() } else { 0 };
+        self.steps.iter().map(bytes).sum()
+    }
+
     /// Writes a packet, if there is anything to say: SACK and control chunks first (RFC 9260 §6.10).
     fn write(&mut self, now: Instant, header: Header) -> Option<Bytes> {
         let (sender, resets) = (&mut self.sender, &mut self.resets);

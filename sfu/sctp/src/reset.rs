@@ -28,10 +28,12 @@ const MAX_DELAY: Duration = Duration::from_secs(3);
 
 /// A request of ours that has no answer.
 #[derive(Debug)]
-struct Request {
+pub(crate) struct Request {
     number: u32,
-    last_tsn: u32,
-    streams: Vec<u16>,
+    /// How often it had another number before.
+    renumbered: u32,
+    pub(crate) last_tsn: u32,
+    pub(crate) streams: Vec<u16>,
     due: Option<Instant>,
     delay: Duration,
 }
@@ -66,6 +68,11 @@ impl Resets {
         }
     }
 
+    /// Whether a stream of ours is to begin anew, and the peer has not agreed yet.
+    pub(crate) fn has(&self, stream: u16) -> bool {
+        self.wanted.contains(&stream) || self.current.as_ref().is_some_and(|it| it.streams.contains(&stream))
+    }
+
     /// A stream of ours is to begin anew.
     pub(crate) fn want(&mut self, stream: u16) {
         self.wanted.insert(stream);
@@ -85,13 +92,15 @@ impl Resets {
         streams.iter().for_each(|it| {
             self.wanted.remove(it);
         });
-        let request = Request { number: self.next, last_tsn, streams, due: None, delay: FIRST_DELAY };
+        let (number, delay) = (self.next, FIRST_DELAY);
+        let request = Request { number, renumbered: 0, last_tsn, streams, due: None, delay };
         self.next = self.next.wrapping_add(1);
         &self.current.insert(request).streams
     }
 
-    /// A RE-CONFIG chunk.
-    pub(crate) fn handle(&mut self, value: &[u8], receiver: &mut Receiver) {
+    /// A RE-CONFIG chunk. Returns the request of ours that it answers.
+    pub(crate) fn handle(&mut self, value: &[u8], receiver: &mut Receiver) -> Option<Request> {
+        let mut answered = None;
         for (kind, parameter) in parameters(value) {
             let Some(number) = word(parameter, 0) else { continue };
             match kind {
@@ -111,10 +120,11 @@ impl Resets {
                 INCOMING_RESET_REQUEST | ADD_OUTGOING_STREAMS | ADD_INCOMING_STREAMS => {
                     self.is_next(number, DENIED);
                 }
-                RESPONSE => self.handle_response(number, word(parameter, 4)),
+                RESPONSE => answered = self.handle_response(number, word(parameter, 4)).or(answered),
                 _ => {}
             }
         }
+        answered
     }
 
     /// Streams that the peer has begun anew.
@@ -177,12 +187,17 @@ impl Resets {
         is_next
     }
 
-    fn handle_response(&mut self, number: u32, result: Option<u32>) {
-        let Some(request) = self.current.take_if(|it| it.number == number) else { return };
+    fn handle_response(&mut self, number: u32, result: Option<u32>) -> Option<Request> {
+        let request = self.current.as_mut()?;
         if result == Some(IN_PROGRESS) {
             // Asked again under a new number, when the peer has had time (RFC 6525 §5.2.7).
-            self.current = Some(Request { number: self.next, ..request });
-            self.next = self.next.wrapping_add(1);
+            if request.number == number {
+                (request.number, request.renumbered) = (self.next, request.renumbered + 1);
+                self.next = self.next.wrapping_add(1);
+            }
+            return None;
         }
+        // What was in progress may be answered once more under its old number, and is done then.
+        self.current.take_if(|it| it.number.wrapping_sub(number) <= it.renumbered)
     }
 }

@@ -17,6 +17,7 @@ use crate::packet::{
     BEGINS, Builder, CHUNK_HEADER_BYTES, DATA, DATA_HEADER_BYTES, ENDS, FORWARD_TSN, IMMEDIATE, UNORDERED,
     half, word,
 };
+use crate::receive::TSN_WINDOW;
 use crate::tsn::{Tsn, extend, first};
 
 /// A message that does not fit into what is left of a packet is only split there if this much of it fits, in bytes.
@@ -75,7 +76,7 @@ pub(crate) struct Sender {
     probe: Option<Tsn>,
     /// When the peer was told last of what was given up.
     forward_at: Option<Instant>,
-    /// While the peer has no room, and something waits for it.
+    /// While the peer has no room.
     closed: Option<Closed>,
 }
 
@@ -99,7 +100,8 @@ impl Sender {
             packets: 0,
             window: Window::default(),
             round_trip: RoundTrip::default(),
-            peer_window: peer_window as usize,
+            // One that has no room is asked with a packet (RFC 9260 §6.1).
+            peer_window: peer_window.max(1) as usize,
             sent_at: None,
             probes: 0,
             probe: None,
@@ -108,9 +110,10 @@ impl Sender {
         }
     }
 
-    /// Whether a message would leave at once, or begin to.
-    pub(crate) fn has_room(&self) -> bool {
-        !self.outstanding.has_lost() && self.is_open(self.outstanding.in_flight() + self.pending_bytes)
+    /// Whether a message would leave at once, or begin to, behind so many bytes that have to leave before it.
+    pub(crate) fn has_room(&self, before: usize) -> bool {
+        let pending = self.pending_bytes + self.pending.len() * DATA_HEADER_BYTES;
+        !self.outstanding.has_lost() && self.is_open(self.outstanding.in_flight() + pending + before)
     }
 
     /// Bytes in flight, headers included.
@@ -124,11 +127,8 @@ impl Sender {
     }
 
     /// Something waits for room.
-    pub(crate) fn note_limiting(&mut self, now: Instant) {
+    pub(crate) fn note_limiting(&mut self) {
         self.window.note_limiting();
-        if self.peer_window == 0 {
-            self.closed.get_or_insert(Closed { since: now, asked: 0, may_ask: false });
-        }
     }
 
     /// Payload that arrived or was given up since this was last asked, by stream.
@@ -146,6 +146,11 @@ impl Sender {
         streams.iter().for_each(|stream| {
             self.streams.remove(stream);
         });
+    }
+
+    /// The peer knows that streams have begun anew behind a TSN.
+    pub(crate) fn note_reset(&mut self, streams: &[u16], last_tsn: u32) {
+        self.outstanding.forget_numbers(streams, extend(last_tsn, self.outstanding.next()));
     }
 
     /// Whether something of a stream has not left.
@@ -180,15 +185,15 @@ impl Sender {
         let cumulative = extend(cumulative, self.outstanding.next());
         let gaps =
             gaps.chunks_exact(4).filter_map(|it| Some((u64::from(half(it, 0)?), u64::from(half(it, 2)?))));
+        // It was overtaken by a later one: what it says of arrivals is true, and what it says of room was.
+        let is_old = cumulative + 1 < self.outstanding.base();
         let in_flight = self.outstanding.in_flight();
         let was_forward_due = self.outstanding.forward_to();
         let Some(told) = self.outstanding.acknowledge(now, cumulative, gaps, self.round_trip.smooth()) else {
             return;
         };
-        self.peer_window = peer_window as usize;
-        match &mut self.closed {
-            Some(closed) if peer_window == 0 => (closed.since, closed.may_ask) = (now, false),
-            _ => self.closed = None,
+        if !is_old {
+            self.note_peer_window(now, peer_window);
         }
         if let Some(sample) = told.sample {
             self.round_trip.note(sample);
@@ -232,7 +237,7 @@ impl Sender {
         if self.probe.is_none() || self.probes > PROBES {
             // Nothing of it may be repeated, or nothing has helped.
             self.outstanding.lose_all(now);
-            self.probe = None;
+            self.probe = self.outstanding.first_lost(now);
         }
         // A peer that has no room answers nothing, and says nothing of the path.
         if self.probes > PROBES && self.peer_window > 0 {
@@ -242,24 +247,30 @@ impl Sender {
 
     /// Whether [`write`](Self::write) has something for a packet.
     pub(crate) fn has_something(&self, now: Instant) -> bool {
-        let may_send = self.is_open(self.outstanding.in_flight());
         self.probe.is_some()
             || self.is_forward_due(now)
-            || may_send && (self.outstanding.has_lost() || !self.pending.is_empty())
+            || self.may_repeat() && self.outstanding.has_lost()
+            || self.is_open(self.outstanding.in_flight()) && !self.pending.is_empty()
     }
 
     /// Writes what goes out next into a packet.
     pub(crate) fn write(&mut self, now: Instant, packet: &mut Builder) {
         self.packets += 1;
+        // Before the peer is told, so that it is told of the rest, too: it would not know what to do with that.
+        self.outstanding.first_lost(now);
+        self.expire_pending(now);
         if let Some(to) = self.outstanding.forward_to().filter(|_| self.is_forward_due(now)) {
             self.write_forward(now, packet, to);
         }
-        let before = packet.room();
+        let (before, is_fresh) = (packet.room(), packet.is_empty());
         let (mut last, mut count) = (None, 0);
         if let Some(tsn) = self.probe.take() {
-            count += usize::from(self.write_again(now, packet, tsn, true));
+            let is_written = self.write_again(now, packet, tsn, true);
+            count += usize::from(is_written);
+            // What else is in this packet may have left no room.
+            self.probe = Some(tsn).filter(|_| !is_written && !is_fresh);
         }
-        while self.is_open(self.outstanding.in_flight())
+        while self.may_repeat()
             && let Some(tsn) = self.outstanding.first_lost(now)
         {
             if !self.write_again(now, packet, tsn, true) {
@@ -387,15 +398,28 @@ impl Sender {
         Some(closed.since + (self.round_trip.probe_delay() * (1 << closed.asked.min(8))).min(MAX_PROBE_DELAY))
     }
 
-    /// Whether another packet may leave while so many bytes are in flight. One may in any case, where the peer has any room.
+    fn note_peer_window(&mut self, now: Instant, bytes: u32) {
+        self.peer_window = bytes as usize;
+        let asked = self.closed.take().map_or(0, |it| it.asked);
+        self.closed = (bytes == 0).then_some(Closed { since: now, asked, may_ask: false });
+    }
+
+    /// Whether another packet with something new may leave while so many bytes are in flight.
     fn is_open(&self, in_flight: usize) -> bool {
         let may_ask = self.closed.as_ref().is_some_and(|it| it.may_ask);
-        let allowed = self.peer_window.min(self.window.bytes() as usize);
-        if in_flight == 0 {
-            allowed > 0 || may_ask
-        } else {
-            in_flight + self.window.packet_bytes() as usize <= allowed
-        }
+        self.outstanding.next() - self.outstanding.base() < TSN_WINDOW
+            && self.has_room_for_packet(in_flight, self.peer_window.max(usize::from(may_ask)))
+    }
+
+    /// Whether something may be sent again. The peer has kept room for it (RFC 9260 §6.1), and may have none until it comes.
+    fn may_repeat(&self) -> bool {
+        self.has_room_for_packet(self.outstanding.in_flight(), usize::MAX)
+    }
+
+    /// One may leave in any case, where the peer has any room.
+    fn has_room_for_packet(&self, in_flight: usize, peer_window: usize) -> bool {
+        let allowed = peer_window.min(self.window.bytes() as usize);
+        if in_flight == 0 { allowed > 0 } else { in_flight + self.window.packet_bytes() as usize <= allowed }
     }
 }
 

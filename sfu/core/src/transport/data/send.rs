@@ -109,7 +109,7 @@ impl DataChannels {
         }
         while self.association.has_room() && self.hand_over(now, dropped) {}
         if !self.schedule.is_empty() {
-            self.association.note_limiting(now);
+            self.association.note_limiting();
         }
     }
 
