@@ -201,3 +201,56 @@ impl Resets {
         self.current.take_if(|it| it.number.wrapping_sub(number) <= it.renumbered)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+
+    use super::*;
+    use crate::packet::{Header, parse};
+
+    /// The number under which a request is sent, if one is due.
+    fn sent(resets: &mut Resets, now: Instant) -> Option<u32> {
+        let mut packet = Builder::new(Header { source_port: 1, destination_port: 2, tag: 3 });
+        resets.write(now, &mut packet);
+        let packet = packet.finish();
+        let (_, mut chunks) = parse(&packet)?;
+        parameters(chunks.next()?.value).find_map(|(_, it)| word(it, 0))
+    }
+
+    fn answer(resets: &mut Resets, number: u32, result: u32) -> Option<Vec<u16>> {
+        let mut value = BytesMut::new();
+        put_parameter(&mut value, RESPONSE, |bytes| {
+            bytes.put_u32(number);
+            bytes.put_u32(result);
+        });
+        resets.handle(&value, &mut Receiver::new(1, 1_000, 1_000, 10)).map(|it| it.streams)
+    }
+
+    #[test]
+    fn what_was_in_progress_may_be_answered_under_its_old_number() {
+        for numbers in [u32::MAX - 1, 7] {
+            let mut now = Instant::now();
+            let mut resets = Resets::new(numbers, 1);
+            resets.want(5);
+            assert_eq!(resets.begin(1, |_| true), [5]);
+            assert_eq!(sent(&mut resets, now), Some(numbers));
+            for number in 1..4 {
+                assert_eq!(answer(&mut resets, numbers.wrapping_add(number - 1), IN_PROGRESS), None);
+                assert_eq!(answer(&mut resets, numbers.wrapping_add(number - 1), IN_PROGRESS), None, "again");
+                assert_eq!(sent(&mut resets, now), None, "the peer needs time");
+                now += MAX_DELAY;
+                assert_eq!(sent(&mut resets, now), Some(numbers.wrapping_add(number)));
+            }
+            assert!(resets.has(5));
+            assert_eq!(answer(&mut resets, numbers.wrapping_sub(1), PERFORMED), None, "an older request");
+            assert_eq!(
+                answer(&mut resets, numbers.wrapping_add(4), PERFORMED),
+                None,
+                "one that there is not"
+            );
+            assert_eq!(answer(&mut resets, numbers.wrapping_add(1), PERFORMED), Some(vec![5]));
+            assert!(!resets.has(5) && resets.deadline().is_none());
+        }
+    }
+}

@@ -302,6 +302,19 @@ mod tests {
     }
 
     #[test]
+    fn numbers_of_messages_wrap_around() {
+        let mut assembler = Assembler::new(1_000);
+        for pair in 0..100_000 {
+            // Each second one comes first.
+            assembler.add(fragment(2 * pair + 1, Some((2 * pair + 1) as u16), "BE", "b"));
+            assert_eq!(drain(&mut assembler), [""; 0]);
+            assembler.add(fragment(2 * pair, Some((2 * pair) as u16), "BE", "a"));
+            assert_eq!(drain(&mut assembler), ["a", "b"]);
+        }
+        assert_eq!(assembler.buffered_bytes(), 0);
+    }
+
+    #[test]
     fn neighbours_are_not_mixed_up() {
         let mut assembler = Assembler::new(100);
         assembler.add(fragment(0, None, "B", "ab"));

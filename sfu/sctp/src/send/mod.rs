@@ -444,3 +444,66 @@ fn are_rising(gaps: &[u8]) -> bool {
         is_sound
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::{Header, parse};
+
+    const NOBODY: Header = Header { source_port: 1, destination_port: 2, tag: 3 };
+
+    fn sender(messages: u16) -> (Sender, Instant) {
+        let (mut sender, now) = (Sender::new(100, 10_000), Instant::now());
+        for stream in 0..messages {
+            let limit = Limit { max_retransmits: Some(0), expires: None };
+            let payload = Bytes::from_static(&[1; 1_000]);
+            sender.push(Message { stream, ppid: 53, payload, is_ordered: true, limit });
+            sender.write(now, &mut Builder::new(NOBODY));
+        }
+        (sender, now)
+    }
+
+    /// What a SACK says: up to where all has arrived, room, and a gap.
+    fn sack(cumulative: u32, window: u32, gap: Option<(u16, u16)>) -> Vec<u8> {
+        let mut value = Vec::new();
+        value.put_u32(cumulative);
+        value.put_u32(window);
+        value.put_u16(u16::from(gap.is_some()));
+        value.put_u16(0);
+        if let Some((first, last)) = gap {
+            value.put_u16(first);
+            value.put_u16(last);
+        }
+        value
+    }
+
+    #[test]
+    fn what_was_overtaken_says_nothing_of_room() {
+        let (mut sender, now) = sender(4);
+        sender.handle_sack(now, &sack(102, 5_000, None));
+        sender.handle_sack(now, &sack(100, 0, Some((3, 3))));
+        assert!(sender.in_flight() == 0 && sender.has_room(0));
+        sender.handle_sack(now, &sack(103, 0, None));
+        assert!(!sender.has_room(0));
+    }
+
+    #[test]
+    fn numbers_from_before_a_reset_are_skipped_no_more() {
+        let (mut sender, now) = sender(5);
+        // The first is lost, and given up. That this was heard is lost, too.
+        sender.handle_sack(now, &sack(99, 5_000, Some((2, 5))));
+        let skipped = |sender: &mut Sender| {
+            let mut packet = Builder::new(NOBODY);
+            sender.forward_at = None;
+            sender.write(now, &mut packet);
+            let packet = packet.finish();
+            let (_, mut chunks) = parse(&packet)?;
+            Some(chunks.next()?.value.len() - 4)
+        };
+        assert_eq!(skipped(&mut sender), Some(4), "stream 0");
+        sender.reset(&[0]);
+        assert_eq!(skipped(&mut sender), Some(4), "the peer may not know");
+        sender.note_reset(&[0], 104);
+        assert_eq!(skipped(&mut sender), Some(0));
+    }
+}
