@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use patchbay_sfu_core::transport::data::{ChannelInfo, DataChannels, Reliability};
+use patchbay_sfu_core::transport::data::{ChannelInfo, DataChannels, MAX_CHANNELS, Reliability};
 use patchbay_sfu_core::transport::{DropCounts, TransportEvent};
-use patchbay_sfu_core::{ChannelKey, DataMessage, Repetition};
+use patchbay_sfu_core::{ChannelKey, DataMessage, Repetition, SendOutcome};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -126,6 +126,48 @@ fn two_ends_work() {
     let messages = ends.events.iter().filter(|it| matches!(it, TransportEvent::Message { .. })).count();
     assert_eq!(messages, 10);
     assert!(ends.events.contains(&TransportEvent::ChannelClosed(ChannelKey(0))));
+}
+
+#[test]
+fn who_says_that_it_is_over_is_answered() {
+    const SHUTDOWN: u8 = 7;
+    const SHUTDOWN_ACK: u8 = 8;
+    let mut ends = Ends::new();
+    ends.exchange();
+    let header = &ends.captured.last().unwrap()[..12];
+    let mut packet = [header, &[SHUTDOWN, 0, 0, 8, 0, 0, 0, 0]].concat();
+    seal(&mut packet);
+    ends.server.handle(ends.now, &packet.into(), &mut ends.events, &mut ends.dropped);
+    let answer = ends.server.poll_transmit(ends.now, &mut ends.dropped);
+    assert_eq!(answer.map(|it| it[12]), Some(SHUTDOWN_ACK));
+    assert!(!ends.server.is_up());
+}
+
+#[test]
+fn who_opens_too_many_channels_is_told() {
+    let mut ends = Ends::new();
+    ends.exchange();
+    let info = |id| ChannelInfo {
+        key: ChannelKey(id),
+        label: String::new(),
+        protocol: String::new(),
+        is_ordered: true,
+        reliability: Reliability::Reliable,
+    };
+    // One that the client does not know of.
+    ends.server.declare(info(1), &mut ends.events).unwrap();
+    for at in 0..MAX_CHANNELS as u16 {
+        assert!(ends.client.open(info(2 * at)));
+        ends.exchange();
+    }
+    let last = 2 * (MAX_CHANNELS as u16 - 1);
+    let payload = Bytes::from_static(b"there?");
+    let mut send = |id| {
+        let message = DataMessage::Binary(&payload);
+        ends.client.send(ends.now, ChannelKey(id), message, Repetition::OfChannel, &mut ends.dropped)
+    };
+    assert_eq!(send(last - 2), SendOutcome::Queued);
+    assert_eq!(send(last), SendOutcome::Gone);
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod send;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
+use bytes::Bytes;
 use patchbay_sctp::{Association, Config, Limit, Message, ppid};
 
 use self::channel::Channel;
@@ -80,6 +81,8 @@ pub struct DataChannels {
     /// Random numbers of the next one come from this.
     seed: u64,
     associations: u32,
+    /// What the association before has still to say: that it is over.
+    last_words: VecDeque<Bytes>,
     channels: BTreeMap<u16, Channel>,
     /// Channels that are there without being opened, as soon as an association is.
     declared: Vec<ChannelInfo>,
@@ -109,6 +112,7 @@ impl DataChannels {
             association: association(seed),
             seed,
             associations: 1,
+            last_words: VecDeque::new(),
             channels: BTreeMap::new(),
             declared: Vec::new(),
             schedule: Schedule::default(),
@@ -230,7 +234,8 @@ impl DataChannels {
     }
 
     /// The association is over: the peer may begin another one, for some time.
-    fn replace_association(&mut self) {
+    fn replace_association(&mut self, now: Instant) {
+        self.last_words.extend(std::iter::from_fn(|| self.association.poll_transmit(now)));
         self.associations += 1;
         if self.associations <= MAX_ASSOCIATIONS {
             self.association = association(self.seed.wrapping_mul(2 * u64::from(self.associations) + 1));

@@ -110,7 +110,7 @@ impl DataChannels {
                 Event::Closed => {
                     // Nothing more is said of its channels, and an association that follows numbers its own from the start.
                     self.lose_all(false, events);
-                    self.replace_association();
+                    self.replace_association(now);
                 }
             }
         }
@@ -154,10 +154,12 @@ impl DataChannels {
                     events.push_back(TransportEvent::ChannelOpened(channel.info.clone()));
                 }
             }
-            Some(Establishment::Open(info))
-                if !self.channels.contains_key(&id) && self.channels.len() < MAX_CHANNELS =>
-            {
-                if self.establish(id, &Establishment::Ack) {
+            Some(Establishment::Open(info)) if !self.channels.contains_key(&id) => {
+                if self.channels.len() >= MAX_CHANNELS {
+                    // So that its opener doesn't wait for an answer (RFC 8832 §6).
+                    dropped.count(DropReason::BadMessage);
+                    self.association.reset_stream(id);
+                } else if self.establish(id, &Establishment::Ack) {
                     self.channels.insert(id, Channel::new(info.clone(), true));
                     events.push_back(TransportEvent::ChannelOpened(info));
                 }

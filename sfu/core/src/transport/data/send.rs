@@ -91,7 +91,7 @@ impl DataChannels {
             return None;
         }
         self.feed(now, dropped);
-        let packet = self.association.poll_transmit(now);
+        let packet = self.last_words.pop_front().or_else(|| self.association.poll_transmit(now));
         self.is_flush_due = packet.is_some();
         packet
     }
