@@ -236,14 +236,17 @@ impl Outstanding {
         packets
     }
 
-    /// Everything in flight is lost.
-    pub(crate) fn lose_all(&mut self, now: Instant) {
-        for at in 0..self.chunks.len() {
-            if self.chunks.get(at).is_some_and(|it| it.state == State::InFlight) {
-                self.lose(now, at);
-            }
-        }
+    /// Everything in flight is lost. Returns in how many packets it was.
+    pub(crate) fn lose_all(&mut self, now: Instant) -> u32 {
         self.loss_at = None;
+        let (mut packets, mut last_packet) = (0, None);
+        for at in 0..self.chunks.len() {
+            let Some(chunk) = self.chunks.get(at).filter(|it| it.state == State::InFlight) else { continue };
+            packets += u32::from(last_packet != Some(chunk.packet));
+            last_packet = Some(chunk.packet);
+            self.lose(now, at);
+        }
+        packets
     }
 
     /// The last chunk in flight that may be sent once more, to find out what of the others has arrived.
