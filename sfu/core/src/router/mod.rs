@@ -177,9 +177,22 @@ impl Router {
         self.want_keyframes_around(now, key, out);
     }
 
-    /// The transport's datagrams take another way, as after an ICE restart: what was under way is likely lost.
+    /// The transport's datagrams take another way, as after an ICE restart: what was under way is likely lost. Keyframes take its
+    /// place, and it is not sent again: by now it may be seconds old, and a browser that gets frames so late shows all that come
+    /// after them later, too.
     pub fn handle_path_changed(&mut self, now: Instant, transport: TransportKey, out: &mut impl Egress) {
         let Some(key) = self.member_key(transport) else { return };
+        let Some(member) = self.members.get(key) else { return };
+        for slot in &member.slots {
+            if let Some(slot) = self.slots.get_mut(*slot) {
+                slot.forwarder.forget_sent();
+            }
+        }
+        for track in &member.tracks {
+            if let Some(track) = self.tracks.get_mut(*track) {
+                track.nacks.handle_path_changed();
+            }
+        }
         self.want_keyframes_around(now, key, out);
     }
 

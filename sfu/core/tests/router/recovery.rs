@@ -100,6 +100,43 @@ fn packets_of_the_source_before_the_switch_can_still_be_had() {
 }
 
 #[test]
+fn what_an_old_path_lost_is_replaced_by_keyframes() {
+    let (mut room, mut one) = pair();
+    room.frame(&mut one, false, 3);
+    let before: Vec<u64> = room.slot(2, "sv").iter().map(|packet| packet.sequence).collect();
+    room.taken();
+    room.wait(2_000);
+    room.keyframe_requests(1);
+    room.router.handle_path_changed(room.now, TransportKey(2), &mut room.out);
+    assert_eq!(room.keyframe_requests(1).len(), 1);
+    room.nack(2, slot_ssrc(2, "sv"), &before);
+    assert!(room.taken().is_empty(), "seconds old");
+    room.frame(&mut one, false, 1);
+    let after = room.taken()[0].sequence;
+    room.nack(2, slot_ssrc(2, "sv"), &[after]);
+    assert_eq!(room.taken().len(), 1, "what the new path loses is sent again");
+}
+
+#[test]
+fn what_a_publisher_lost_on_an_old_path_is_not_asked_for() {
+    let (mut room, mut one) = pair();
+    room.frame(&mut one, false, 1);
+    one.sequence += 40;
+    room.wait(2_000);
+    room.keyframe_requests(1);
+    room.router.handle_path_changed(room.now, TransportKey(1), &mut room.out);
+    assert_eq!(room.keyframe_requests(1).len(), 1);
+    room.frame(&mut one, false, 1);
+    room.wait(100);
+    assert!(asked(&mut room).is_empty(), "seconds old");
+    let lost = one.sequence;
+    one.sequence += 1;
+    room.frame(&mut one, true, 1);
+    room.wait(10);
+    assert_eq!(asked(&mut room), [lost], "what the new path loses is");
+}
+
+#[test]
 fn a_gap_is_asked_for_and_its_repair_goes_to_its_place() {
     let (mut room, mut one) = pair();
     room.frame(&mut one, false, 2);

@@ -312,6 +312,11 @@ impl Forwarder {
         self.sent.resend(now, number, self.highest, interval)
     }
 
+    /// What was sent so far is not sent again.
+    pub(crate) fn forget_sent(&mut self) {
+        self.sent.forget();
+    }
+
     /// The next extended sequence number of the slot's retransmissions.
     pub(crate) fn next_rtx_sequence(&mut self) -> u64 {
         let sequence = self.rtx_next;

@@ -67,6 +67,11 @@ impl SentLog {
         }
     }
 
+    /// Forgets all that was sent: none of it is sent again.
+    pub(crate) fn forget(&mut self) {
+        self.ring.fill(None);
+    }
+
     /// Looks up a packet that is missed, and takes it as sent again.
     pub(crate) fn resend(
         &mut self,

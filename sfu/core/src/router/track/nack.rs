@@ -22,6 +22,8 @@ pub(crate) struct NackGenerator {
     missing: Vec<Missing>,
     /// No request is due before.
     next: Option<Instant>,
+    /// What is missing before the next packet is not asked for.
+    is_new_path: bool,
 }
 
 #[derive(Debug)]
@@ -37,10 +39,11 @@ impl NackGenerator {
     /// much to ask for.
     pub(crate) fn handle_gap(&mut self, now: Instant, after: u64, sequence: u64) -> bool {
         let gap = sequence.saturating_sub(after).saturating_sub(1);
+        let is_new_path = std::mem::take(&mut self.is_new_path);
         if gap == 0 {
             return true;
         }
-        if gap > MAX_GAP || self.missing.len() + gap as usize > MAX_MISSING {
+        if is_new_path || gap > MAX_GAP || self.missing.len() + gap as usize > MAX_MISSING {
             self.clear();
             return false;
         }
@@ -98,6 +101,12 @@ impl NackGenerator {
         self.next
     }
 
+    /// The packets take another path: what did not come on the old one is not asked for.
+    pub(crate) fn handle_path_changed(&mut self) {
+        self.clear();
+        self.is_new_path = true;
+    }
+
     /// Asks for nothing any more.
     pub(crate) fn clear(&mut self) {
         self.missing.clear();
@@ -153,6 +162,20 @@ mod tests {
         }
         assert!((5..=10).contains(&asked), "{asked}");
         assert!(last - start <= MAX_AGE + RTT * 2);
+    }
+
+    #[test]
+    fn what_an_old_path_lost_is_not_asked_for() {
+        let now = Instant::now();
+        let mut nacks = NackGenerator::default();
+        nacks.handle_gap(now, 10, 12);
+        nacks.handle_path_changed();
+        assert_eq!(nacks.deadline(), None);
+        assert!(!nacks.handle_gap(now, 12, 20));
+        assert_eq!(nacks.deadline(), None);
+        assert!(nacks.handle_gap(now, 20, 22), "the new path's losses are");
+        let due = nacks.deadline().unwrap();
+        assert_eq!(ask(&mut nacks, due), [21]);
     }
 
     #[test]
