@@ -18,8 +18,11 @@ run_tests() {
 # The benches, the server and its load generator as they are measured.
 RELEASE=(--package patchbay --package patchbay-load --package patchbay-sfu-core)
 
+# `--benches` would also build every library and program once more, as if it had benches inside.
+BENCHES=(--bench forward --bench data --bench topic)
+
 build_release() {
-    step 'release build' cargo build --release --quiet "${RELEASE[@]}" --bins --benches
+    step 'release build' cargo build --release --quiet "${RELEASE[@]}" --bins "${BENCHES[@]}"
 }
 
 # The names of the test targets outside the folders given: `test_targets tests/e2e tests/sim`.

@@ -61,6 +61,11 @@ declared() {
     sed -n "s/^# $2: //p" "tests/parts/$1.sh"
 }
 
+# A part that hangs may not take the time of those after it. Seconds; the first part that builds takes the longest.
+part_limit() {
+    if [ "$PATCHBAY_TEST_LONG" = 0 ] && [ "$1" != soak ]; then echo 900; else echo 3600; fi
+}
+
 # Runs one part in a process group of its own, shows its output, keeps it under tests/artifacts, and prints one line.
 run_part() {
     local part=$1 log="$PATCHBAY_ARTIFACTS/$1.log" started=$SECONDS status=0 installs missing name pid out tee_pid
@@ -77,7 +82,7 @@ run_part() {
     exec {out}> >(exec tee "$log")
     tee_pid=$!
     set -m
-    bash -euo pipefail "tests/parts/$part.sh" >&"$out" 2>&1 &
+    timeout --kill-after=10 "$(part_limit "$part")" bash -euo pipefail "tests/parts/$part.sh" >&"$out" 2>&1 &
     pid=$!
     set +m
     exec {out}>&-
@@ -93,6 +98,7 @@ run_part() {
         grep -qE "FIGURE $name [0-9.]+" "$log" || missing+=("$name")
     done
     grep -ohE 'FIGURE [a-z0-9_]+ [0-9.]+( [^ ]+)?' "$log" | sort -u >> "$PATCHBAY_ARTIFACTS/figures.txt" || true
+    [ "$status" -ne 124 ] || printf 'FAILED: %s s were not enough\n' "$(part_limit "$part")"
     if [ "$status" -ne 0 ]; then
         printf 'FAIL %s after %d s (exit code %d, log tests/artifacts/%s.log)\n' "$part" $((SECONDS - started)) "$status" "$part"
         return 1

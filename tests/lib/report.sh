@@ -14,13 +14,19 @@ figure() {
     printf 'FIGURE %s %s %s\n' "$1" "$2" "$3"
 }
 
-# Runs a command, and fails with its name if it fails.
+# Runs a command, says how long it took if that is long, and fails with its name if it fails.
 step() {
-    local title=$1
+    local title=$1 started=$SECONDS
     shift
     printf -- '-- %s\n' "$title"
     if ! "$@"; then
         printf 'FAILED: %s (%s)\n' "$title" "$*"
         return 1
     fi
+    [ $((SECONDS - started)) -lt 10 ] || note "$title: $((SECONDS - started)) s"
+}
+
+# Runs files of tests in Node, one after the other.
+node_tests() {
+    node --test --test-concurrency=1 --test-reporter=spec "$@"
 }

@@ -5,5 +5,5 @@
 source tests/lib/report.sh
 source tests/lib/cargo.sh
 build_release
-step 'forward path' cargo bench --quiet "${RELEASE[@]}" --bench forward --bench data --bench topic
+step 'forward path' cargo bench --quiet "${RELEASE[@]}" "${BENCHES[@]}"
 step 'whole process' "${CARGO_TARGET_DIR:-target}/release/patchbay-load"

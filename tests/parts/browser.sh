@@ -5,4 +5,4 @@
 source tests/lib/report.sh
 source tests/lib/cargo.sh
 build
-step 'browsers' node --test --test-concurrency=1 --test-reporter=spec tests/browser/room/*.test.js
+step 'browsers' node_tests tests/browser/room/*.test.js

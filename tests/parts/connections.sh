@@ -5,4 +5,4 @@
 source tests/lib/report.sh
 source tests/lib/cargo.sh
 build
-step 'connections' node --test --test-concurrency=1 --test-reporter=spec tests/browser/signaling/*.test.js
+step 'connections' node_tests tests/browser/signaling/*.test.js

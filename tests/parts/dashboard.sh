@@ -4,4 +4,4 @@
 source tests/lib/report.sh
 source tests/lib/cargo.sh
 build
-step 'dashboard' node --test --test-concurrency=1 --test-reporter=spec tests/browser/dashboard/*.test.js
+step 'dashboard' node_tests tests/browser/dashboard/*.test.js

@@ -7,4 +7,4 @@ source tests/lib/cargo.sh
 build
 step 'the doctor alone' run_tests --bins -- doctor::
 step 'diagnoses' run_tests --lib --test server -- timeline
-step 'breakages' timeout 300 node --test --test-concurrency=1 --test-reporter=spec tests/doctor/*.test.js
+step 'breakages' node_tests tests/doctor/*.test.js

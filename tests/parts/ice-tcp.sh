@@ -9,4 +9,4 @@ step 'paths that are connections' run_tests --test transport -- tcp::
 step 'calls, strangers, broken and slow connections' run_tests --test ice_tcp -- --test-threads 2
 step 'the door of HTTP' run_tests --lib --test server -- door::
 step 'headless peers' run_tests --test room -- --nocapture --test-threads 1 a_call_without_udp
-step 'browsers' node --test --test-concurrency=1 --test-reporter=spec tests/browser/tcp/*.test.js
+step 'browsers' node_tests tests/browser/tcp/*.test.js

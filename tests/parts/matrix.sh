@@ -5,4 +5,4 @@
 source tests/lib/report.sh
 source tests/lib/cargo.sh
 build
-step 'networks' node --test --test-concurrency=1 --test-reporter=spec tests/matrix/matrix.test.js
+step 'networks' node_tests tests/matrix/matrix.test.js

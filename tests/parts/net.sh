@@ -5,5 +5,5 @@
 source tests/lib/report.sh
 source tests/lib/cargo.sh
 build
-step 'the network library' node --test --test-concurrency=1 --test-reporter=spec tests/net/*.test.js
-step 'a call through loss' node --test --test-concurrency=1 --test-reporter=spec tests/browser/net/*.test.js
+step 'the network library' node_tests tests/net/*.test.js
+step 'a call through loss' node_tests tests/browser/net/*.test.js

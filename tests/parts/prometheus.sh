@@ -5,4 +5,4 @@
 source tests/lib/report.sh
 source tests/lib/cargo.sh
 build
-step 'queries' node --test --test-concurrency=1 --test-reporter=spec tests/operation/prometheus.test.js
+step 'queries' node_tests tests/operation/prometheus.test.js

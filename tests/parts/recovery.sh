@@ -5,4 +5,4 @@
 source tests/lib/report.sh
 source tests/lib/cargo.sh
 build
-step 'recovery' node --test --test-concurrency=1 --test-reporter=spec tests/browser/recovery/*.test.js
+step 'recovery' node_tests tests/browser/recovery/*.test.js

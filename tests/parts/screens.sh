@@ -4,4 +4,4 @@
 source tests/lib/report.sh
 source tests/lib/cargo.sh
 build
-step 'pictures' node --test --test-concurrency=1 --test-reporter=spec tests/browser/screens/*.test.js
+step 'pictures' node_tests tests/browser/screens/*.test.js

@@ -5,5 +5,5 @@
 source tests/lib/report.sh
 source tests/lib/cargo.sh
 build
-step 'a kill' node --test --test-concurrency=1 --test-reporter=spec tests/signaling/restart.test.js
-step 'nginx' node --test --test-concurrency=1 --test-reporter=spec tests/signaling/nginx.test.js
+step 'a kill' node_tests tests/signaling/restart.test.js
+step 'nginx' node_tests tests/signaling/nginx.test.js

@@ -5,4 +5,4 @@
 source tests/lib/report.sh
 source tests/lib/cargo.sh
 build
-step 'half-open' node --test --test-concurrency=1 --test-reporter=spec tests/signaling/half-open.test.js
+step 'half-open' node_tests tests/signaling/half-open.test.js

@@ -4,4 +4,4 @@
 source tests/lib/report.sh
 source tests/lib/cargo.sh
 build
-step 'strangers' node --test --test-concurrency=1 --test-reporter=spec tests/strangers/*.test.js
+step 'strangers' node_tests tests/strangers/*.test.js

@@ -6,4 +6,4 @@ source tests/lib/report.sh
 source tests/lib/cargo.sh
 build
 step 'certificates and handshakes' run_tests --test server -- tls::
-step 'browser and nodes' node --test --test-concurrency=1 --test-reporter=spec tests/browser/tls/*.test.js
+step 'browser and nodes' node_tests tests/browser/tls/*.test.js

@@ -8,4 +8,4 @@ build
 step 'frames in Python' python3 tests/strangers/frames.py protocol/frame/golden
 step 'frames and client' run_tests --lib --test golden
 step 'the client and the server' run_tests --test client -- --nocapture --test-threads 2
-step 'browsers and strangers' node --test --test-concurrency=1 --test-reporter=spec tests/browser/data/*.test.js
+step 'browsers and strangers' node_tests tests/browser/data/*.test.js

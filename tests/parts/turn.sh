@@ -5,5 +5,5 @@
 source tests/lib/report.sh
 source tests/lib/cargo.sh
 build
-step 'rules' node --test --test-concurrency=1 --test-reporter=spec tests/turn/rules.test.js
-step 'browsers' node --test --test-concurrency=1 --test-reporter=spec tests/turn/relay.test.js
+step 'rules' node_tests tests/turn/rules.test.js
+step 'browsers' node_tests tests/turn/relay.test.js

@@ -51,7 +51,7 @@ export class Feed {
   }
 
   /**
-   * The server's life: ids of another one mean something else.
+   * The server's life: ids of another one mean something else, and all its events are news.
    * @param {string} epoch
    * @returns {boolean} whether it is another one than before
    */
@@ -59,7 +59,7 @@ export class Feed {
     if (epoch === this.#epoch) return false;
     const isAnother = this.#epoch !== "";
     this.#epoch = epoch;
-    this.#lastId = null;
+    this.#lastId = isAnother ? `${epoch}-0` : null;
     return isAnother;
   }
 

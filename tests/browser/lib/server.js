@@ -5,6 +5,7 @@ import { spawn } from 'node:child_process';
 import { createWriteStream, existsSync, mkdirSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
+import { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { until } from './until.js';
 
@@ -16,6 +17,19 @@ const running = new Set();
 process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL');
 });
+
+/** What a test that failed left behind (a server, a proxy, a browser) would keep its process for ever. What ends in good order
+ * takes seconds. */
+const LONGEST_END_MS = 60_000;
+if (process.env.NODE_TEST_CONTEXT) {
+  after(() => { setTimeout(end, LONGEST_END_MS).unref(); });
+}
+
+/** Ends the process as if nothing was left to do: that is when tests say what became of them. */
+function end() {
+  process.emit('beforeExit', 0);
+  setTimeout(() => process.exit(), 500);
+}
 
 /** Starts a program; its output goes to tests/artifacts/NAME.log, and to `onLine` line by line. */
 export function start(name, command, args, { env = {}, onLine } = {}) {

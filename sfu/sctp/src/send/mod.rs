@@ -236,7 +236,8 @@ impl Sender {
         self.probe = self.outstanding.probe(now);
         if self.probe.is_none() || self.probes > PROBES {
             // Nothing of it may be repeated, or nothing has helped.
-            self.outstanding.lose_all(now);
+            let lost = self.outstanding.lose_all(now);
+            self.window.note_lost(lost);
             self.probe = self.outstanding.first_lost(now);
         }
         // A peer that has no room answers nothing, and says nothing of the path.
@@ -341,14 +342,15 @@ impl Sender {
         };
         self.pending_bytes -= payload.len();
         let header = (front.message.stream, front.ssn.unwrap_or(0), front.message.ppid);
-        // An answer is worth a packet of its own if something can be done about a loss, and nothing that follows tells of it.
         let is_repeatable = front.message.limit.max_retransmits != Some(0);
         if is_end {
             self.pending.pop_front();
         }
         let tsn = self.outstanding.push(now, self.packets, chunk);
-        let is_last = self.pending.is_empty() || !self.is_open(self.outstanding.in_flight());
-        let is_urgent = is_last && is_repeatable;
+        // An answer is worth a packet of its own if it makes room, or if something can be done about a loss and nothing that follows
+        // tells of it.
+        let is_full = !self.is_open(self.outstanding.in_flight());
+        let is_urgent = is_full || is_repeatable && self.pending.is_empty();
         self.sent_at = Some((now, is_urgent));
         let flags = if is_urgent { flags | IMMEDIATE } else { flags };
         put_data(packet, flags, tsn, header, &payload);

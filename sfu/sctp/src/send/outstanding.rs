@@ -249,12 +249,16 @@ impl Outstanding {
         packets
     }
 
-    /// Everything in flight is lost.
-    pub(crate) fn lose_all(&mut self, now: Instant) {
-        while let Some((_, tsn)) = self.books.flight.pop_first() {
+    /// Everything in flight is lost. Returns in how many packets it was.
+    pub(crate) fn lose_all(&mut self, now: Instant) -> u32 {
+        self.loss_at = None;
+        let (mut packets, mut last_packet) = (0, None);
+        while let Some((packet, tsn)) = self.books.flight.pop_first() {
+            packets += u32::from(last_packet != Some(packet));
+            last_packet = Some(packet);
             self.lose(now, tsn);
         }
-        self.loss_at = None;
+        packets
     }
 
     /// The last chunk in flight that may be sent once more, to find out what of the others has arrived.

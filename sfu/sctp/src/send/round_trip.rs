@@ -33,8 +33,10 @@ impl RoundTrip {
         (self.smooth().max(self.latest) * 9 / 8).max(Duration::from_millis(1))
     }
 
-    /// After this time an answer is overdue (RFC 9002 §6.2.1).
+    /// After this time an answer is overdue (RFC 9002 §6.2.1): a second round trip at most, as it varies most where a queue has just
+    /// filled (RFC 8985 §7.2).
     pub(crate) fn probe_delay(&self) -> Duration {
-        self.measured.map_or(INITIAL, |(smooth, varies)| smooth + (varies * 4).max(MIN_VARIATION))
+        let Some((smooth, varies)) = self.measured else { return INITIAL };
+        smooth + (varies * 4).min(smooth).max(MIN_VARIATION)
     }
 }

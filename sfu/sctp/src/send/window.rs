@@ -35,7 +35,11 @@ const FOREIGN_ROUNDS: u8 = 3;
 const LOSS_PACKETS: u32 = 64;
 /// More than one in so many are many: the window becomes smaller. With half as many it no longer grows.
 const MANY_LOSSES: u32 = 10;
-/// Losses make the window no smaller than this, in bytes.
+/// So many lost packets, and more than one in four, are a queue that has just overflowed: that is not looked at in peace.
+const BURST_PACKETS: u32 = 8;
+/// Such losses make the window no smaller than this, in bytes.
+const LEAST_FOR_BURSTS: u32 = 4 * MAX_PACKET_BYTES as u32;
+/// Other losses make the window no smaller than this, in bytes.
 const LEAST_FOR_LOSSES: u32 = 8 * MAX_PACKET_BYTES as u32;
 
 /// The window and what it is computed from.
@@ -122,6 +126,11 @@ impl Window {
     /// So many packets were lost.
     pub(crate) fn note_lost(&mut self, packets: u32) {
         self.lost += packets;
+        if self.lost >= BURST_PACKETS && self.lost > self.sent / 4 {
+            self.is_starting = false;
+            self.bytes = self.bytes.min((self.bytes / 2).max(LEAST_FOR_BURSTS));
+            (self.sent, self.lost) = (0, 0);
+        }
     }
 
     /// Nothing has been heard for long: whatever was known of the path is void.
@@ -197,10 +206,14 @@ impl Window {
     fn end_start(&mut self, sample: Duration, in_flight: usize) {
         let base = self.base.into_iter().flatten().min().unwrap_or_default();
         self.late = if sample > base + TARGET_DELAY / 2 { self.late.saturating_add(1) } else { 0 };
-        if self.is_starting && self.late >= LATE_SAMPLES {
+        // Late answers to a trickle are the peer's delay of its SACKs, and what happens to be in flight says nothing.
+        let is_used = in_flight >= self.bytes as usize / 2;
+        if self.is_starting && is_used && self.late >= LATE_SAMPLES {
             self.is_starting = false;
+            let share = ((base + TARGET_DELAY).as_secs_f64() / sample.as_secs_f64()).min(1.0);
             let in_flight = u32::try_from(in_flight).unwrap_or(MAX_BYTES);
-            self.bytes = self.bytes.min(in_flight).clamp(self.least, MAX_BYTES);
+            self.bytes = (f64::from(self.bytes.min(in_flight)) * share) as u32;
+            self.bytes = self.bytes.clamp(self.least, MAX_BYTES);
         }
     }
 
@@ -323,6 +336,18 @@ mod tests {
             }
         }
         assert!(smallest > 1024 * 1024, "{smallest}");
+    }
+
+    #[test]
+    fn late_answers_to_a_trickle_change_nothing() {
+        let mut window = Window::default();
+        let now = Instant::now();
+        for tsn in 1..1_000 {
+            window.note_sent(Some(tsn), 150);
+            let millis = if tsn % 100 == 0 { 100 } else { 150 };
+            window.handle_sack(now, tsn, Some(Duration::from_millis(millis)), 500);
+        }
+        assert_eq!(window.bytes(), FIRST_BYTES);
     }
 
     #[test]

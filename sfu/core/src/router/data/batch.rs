@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 
-use super::limit::BATCH_BYTES;
 use crate::Repetition;
 
 /// Frames back to back. One alone is not copied: it is the same bytes for all its receivers.
@@ -20,14 +19,14 @@ impl Batch {
         self.frames == 0
     }
 
-    /// Whether a frame would make the message too long. An empty one takes any.
-    pub(super) fn is_full_for(&self, frame: &Bytes) -> bool {
-        self.frames > 0 && self.len() + frame.len() > BATCH_BYTES
+    /// Whether a frame would make the message longer than `most` bytes. An empty one takes any.
+    pub(super) fn is_full_for(&self, frame: &Bytes, most: usize) -> bool {
+        self.frames > 0 && self.len() + frame.len() > most
     }
 
     /// Whether nothing fits any more.
-    pub(super) fn is_full(&self) -> bool {
-        self.len() >= BATCH_BYTES
+    pub(super) fn is_full(&self, most: usize) -> bool {
+        self.len() >= most
     }
 
     pub(super) fn push(&mut self, frame: &Bytes, repetition: Repetition) {
@@ -77,14 +76,14 @@ mod tests {
         assert_eq!((message.as_ptr(), frames), (one.as_ptr(), 1), "it was copied");
         assert_eq!(repetition, Repetition::OfChannel);
         batch.push(&one, Repetition::UntilItArrives);
-        assert!(!batch.is_full_for(&two) && !batch.is_full());
+        assert!(!batch.is_full_for(&two, 1_100) && !batch.is_full(1_100));
         batch.push(&two, Repetition::OfChannel);
-        assert!(batch.is_full() && batch.is_full_for(&two));
+        assert!(batch.is_full(1_100) && batch.is_full_for(&two, 1_100));
         let (message, frames, repetition) = batch.take();
         assert_eq!((message.len(), frames, repetition), (1_100, 2, Repetition::UntilItArrives));
         batch.restore(message.clone(), 2, repetition);
         assert_eq!(batch.take(), (message, 2, repetition));
         assert!(batch.is_empty());
-        assert!(!batch.is_full_for(&Bytes::from(vec![0; 5_000])), "a long frame goes alone");
+        assert!(!batch.is_full_for(&Bytes::from(vec![0; 5_000]), 1_100), "a long frame goes alone");
     }
 }

@@ -9,7 +9,9 @@ use patchbay_frame::{Message, Mode, ServerFrame, TopicError};
 use super::batch::Batch;
 use super::bits::Bits;
 use super::interest::Wants;
-use super::limit::{BACKLOG_BYTES, BATCH_TIME, BLOCKED_RETRY, ERROR_INTERVAL, Pace};
+use super::limit::{
+    BACKLOG_BYTES, BATCH_BYTES, BATCH_TIME, BLOCKED_RETRY, ERROR_INTERVAL, MIN_BATCH_BYTES, Pace,
+};
 use super::store::{Store, Value};
 use crate::router::Counters;
 use crate::{ChannelKey, DataMessage, Egress, Repetition, SendOutcome, TransportKey};
@@ -48,6 +50,8 @@ pub(super) struct Channel {
     pub(super) is_touched: bool,
     errors_since: Option<Instant>,
     errors_said: u16,
+    /// How long a batch may be, in bytes.
+    batch_bytes: usize,
     /// What it is owed is of a snapshot.
     is_in_snapshot: bool,
 }
@@ -94,6 +98,7 @@ impl Channel {
             is_touched: false,
             errors_since: None,
             errors_said: 0,
+            batch_bytes: BATCH_BYTES,
             is_in_snapshot: false,
         }
     }
@@ -211,7 +216,9 @@ impl Channel {
         out: &mut impl Egress,
         counters: &mut Counters,
     ) -> Progress {
-        self.is_blocked = false;
+        // On a path that is slow, what shares a message waits for the rest of it.
+        let was_blocked = std::mem::replace(&mut self.is_blocked, false);
+        self.batch_bytes = if was_blocked { MIN_BATCH_BYTES } else { BATCH_BYTES };
         while !self.backlog.is_empty() {
             if let Err(due) = self.pace.check(now, rate) {
                 return self.flush_until(now, Progress::Until(due), out, counters);
@@ -357,13 +364,13 @@ impl Channel {
         out: &mut impl Egress,
         counters: &mut Counters,
     ) -> bool {
-        if self.batch.is_full_for(frame) && !self.flush(now, out, counters) {
+        if self.batch.is_full_for(frame, self.batch_bytes) && !self.flush(now, out, counters) {
             self.backlog_bytes += frame.len();
             self.backlog.push_front(frame.clone());
             return false;
         }
         self.batch.push(frame, repetition);
-        !self.batch.is_full() || self.flush(now, out, counters)
+        !self.batch.is_full(self.batch_bytes) || self.flush(now, out, counters)
     }
 
     /// Sends the batch. Says false if there was no room: it waits then.

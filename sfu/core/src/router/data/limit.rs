@@ -30,6 +30,8 @@ pub(super) const BACKLOG_BYTES: usize = 256 * 1024;
 pub(super) const BATCH_TIME: Duration = Duration::from_millis(5);
 /// Bytes of such a message: with the headers of SCTP (28), DTLS (37) and below, one packet.
 pub(super) const BATCH_BYTES: usize = 1_100;
+/// The same on a path that is slow: 60 ms at 64 kbit/s.
+pub(super) const MIN_BATCH_BYTES: usize = 500;
 /// A receiver without room is asked again after this, should nobody say that it has some.
 pub(super) const BLOCKED_RETRY: Duration = Duration::from_millis(250);
 /// An error of one kind is said once in this time on one channel.
