@@ -19,6 +19,7 @@
 //! - The window is one of delay (`send::window`), as queues in the network are what makes messages late.
 //! - A message's reliability is its own, not its stream's: a snapshot is repeated on a channel that repeats nothing else.
 //! - Nothing is queued: [`Association::has_room`] says whether a message would leave now, and whoever has queues keeps them.
+//!   Only what follows a reset on its stream waits here until the peer has agreed.
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),

@@ -74,6 +74,8 @@ pub(crate) struct Outstanding {
     chunks: VecDeque<Sent>,
     /// TSN of the first of them.
     base: Tsn,
+    /// What has left, by packet: each TSN with the packet that carried it, until it is at the front and no longer in flight.
+    flight: VecDeque<(u64, Tsn)>,
     books: Books,
     /// The latest packet that has arrived.
     arrived: Option<u64>,
@@ -88,8 +90,6 @@ pub(crate) struct Outstanding {
 struct Books {
     /// Bytes in flight, headers included.
     in_flight: usize,
-    /// What is in flight, by the packet that carried it last.
-    flight: BTreeSet<(u64, Tsn)>,
     /// What is to be sent again.
     lost: BTreeSet<Tsn>,
     /// So many packets later have to arrive before something counts as lost.
@@ -103,9 +103,9 @@ impl Outstanding {
         Self {
             chunks: VecDeque::new(),
             base: first,
+            flight: VecDeque::new(),
             books: Books {
                 in_flight: 0,
-                flight: BTreeSet::new(),
                 lost: BTreeSet::new(),
                 threshold: PACKET_THRESHOLD,
                 released: Vec::new(),
@@ -161,7 +161,7 @@ impl Outstanding {
         let tsn = self.next();
         let bytes = chunk.payload.len() + DATA_HEADER_BYTES;
         self.books.in_flight += bytes;
-        self.books.flight.insert((packet, tsn));
+        self.flight.push_back((packet, tsn));
         self.chunks.push_back(Sent {
             message: chunk.message,
             stream: chunk.stream,
@@ -233,10 +233,8 @@ impl Outstanding {
         self.loss_at = None;
         let Some(arrived) = self.arrived else { return 0 };
         let (mut packets, mut last_packet) = (0, None);
-        while let Some(&(packet, tsn)) = self.books.flight.first().filter(|it| it.0 < arrived)
-            && let Some(chunk) = self.chunks.get((tsn - self.base) as usize)
-        {
-            let due = chunk.sent_at + delay;
+        while let Some((packet, tsn, sent_at)) = self.first_in_flight().filter(|it| it.0 < arrived) {
+            let due = sent_at + delay;
             if arrived - packet < self.books.threshold && now < due {
                 // Those behind it left later.
                 self.loss_at = Some(due);
@@ -253,7 +251,7 @@ impl Outstanding {
     pub(crate) fn lose_all(&mut self, now: Instant) -> u32 {
         self.loss_at = None;
         let (mut packets, mut last_packet) = (0, None);
-        while let Some((packet, tsn)) = self.books.flight.pop_first() {
+        while let Some((packet, tsn, _)) = self.first_in_flight() {
             packets += u32::from(last_packet != Some(packet));
             last_packet = Some(packet);
             self.lose(now, tsn);
@@ -264,8 +262,25 @@ impl Outstanding {
     /// The last chunk in flight that may be sent once more, to find out what of the others has arrived.
     pub(crate) fn probe(&self, now: Instant) -> Option<Tsn> {
         let may = |it: &Sent| it.limit.allows(now, it.transmissions);
-        let mut latest = self.books.flight.iter().rev().map(|(_, tsn)| *tsn);
-        latest.find(|tsn| self.chunks.get((tsn - self.base) as usize).is_some_and(may))
+        let mut latest = self.flight.iter().rev();
+        latest.find(|it| self.in_flight_as(**it).is_some_and(may)).map(|(_, tsn)| *tsn)
+    }
+
+    /// What is in flight for longest: packet, TSN and since when.
+    fn first_in_flight(&mut self) -> Option<(u64, Tsn, Instant)> {
+        loop {
+            let first @ (packet, tsn) = *self.flight.front()?;
+            if let Some(chunk) = self.in_flight_as(first) {
+                return Some((packet, tsn, chunk.sent_at));
+            }
+            self.flight.pop_front();
+        }
+    }
+
+    /// The chunk that a packet carried, if it is in flight with that one.
+    fn in_flight_as(&self, (packet, tsn): (u64, Tsn)) -> Option<&Sent> {
+        let chunk = self.chunks.get(usize::try_from(tsn.checked_sub(self.base)?).ok()?)?;
+        (chunk.state == State::InFlight && chunk.packet == packet).then_some(chunk)
     }
 
     /// A chunk that is sent once more, in packet `packet`: its payload must not exceed `room`.
@@ -277,7 +292,7 @@ impl Outstanding {
         }
         self.books.strike(chunk, tsn);
         self.books.in_flight += chunk.bytes;
-        self.books.flight.insert((packet, tsn));
+        self.flight.push_back((packet, tsn));
         chunk.state = State::InFlight;
         chunk.transmissions += 1;
         (chunk.packet, chunk.sent_at) = (packet, now);
@@ -411,10 +426,7 @@ impl Books {
     /// A chunk will no longer be what it is: in flight, or lost.
     fn strike(&mut self, chunk: &Sent, tsn: Tsn) {
         match chunk.state {
-            State::InFlight => {
-                self.in_flight -= chunk.bytes;
-                self.flight.remove(&(chunk.packet, tsn));
-            }
+            State::InFlight => self.in_flight -= chunk.bytes,
             State::Lost => {
                 self.lost.remove(&tsn);
             }
