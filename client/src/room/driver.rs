@@ -405,22 +405,12 @@ impl Driver {
     }
 
     fn measure(&self) {
-        {
-            let topics = self.shared.topics();
-            let open = || topics.values().map(|carried| &carried.topic).filter(|topic| topic.is_open());
-            // A channel that may drop measures best.
-            if let Some(topic) = open().find(|topic| !topic.options().is_reliable()).or_else(|| open().next())
-            {
-                topic.ping();
-            }
-        }
-        self.ask_for_welcomes();
-    }
-
-    /// A welcome may have been lost on its way; with an answer it comes again.
-    fn ask_for_welcomes(&self) {
         let topics = self.shared.topics();
-        topics.values().filter(|carried| !carried.topic.is_open()).for_each(|carried| carried.topic.ping());
+        let open = || topics.values().map(|carried| &carried.topic).filter(|topic| topic.is_open());
+        // A channel that may drop measures best.
+        if let Some(topic) = open().find(|topic| !topic.options().is_reliable()).or_else(|| open().next()) {
+            topic.ping();
+        }
     }
 
     fn drop_fallbacks(&self) {

@@ -198,12 +198,9 @@ export class DataPlane {
   #beat() {
     this.#pinging = this.#host.setTimeout(() => {
       // One topic is enough; a channel that may drop measures best.
-      const topics = [...this.#topics.values()];
-      const open = topics.filter(({ state }) => state === "open");
+      const open = [...this.#topics.values()].filter(({ state }) => state === "open");
       const topic = open.find(({ isReliable }) => !isReliable) ?? open[0];
       topic?.ping();
-      // A welcome may have been lost on its way; with an answer it comes again.
-      for (const waiting of topics) if (waiting.state === "opening") waiting.ping();
       this.#pings += 1;
       this.#beat();
     }, FIRST_PINGS_MS[this.#pings] ?? PING_MS);
