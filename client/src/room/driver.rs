@@ -21,6 +21,8 @@ use crate::{ClientError, Topic};
 const FALLBACK_AFTER: Duration = Duration::from_secs(3);
 /// How often the server's clock is measured.
 const PING: Duration = Duration::from_secs(2);
+/// How often subscriptions are looked at that may be lost.
+const SUBSCRIPTIONS: Duration = Duration::from_millis(250);
 /// Between a topic that lost its carrier and the next try.
 const RETRY: Duration = Duration::from_secs(1);
 /// Between a transport that is lost for good and the next one; it doubles up to the last.
@@ -139,6 +141,7 @@ impl Driver {
         mut orders: mpsc::UnboundedReceiver<Order>,
     ) {
         let mut pings = interval(PING);
+        let mut subscriptions = interval(SUBSCRIPTIONS);
         let end = loop {
             let (due, renewal) = (self.fallback_due, self.renewal_due);
             tokio::select! {
@@ -169,6 +172,9 @@ impl Driver {
                     self.renew().await;
                 }
                 _ = pings.tick() => self.measure(),
+                _ = subscriptions.tick() => {
+                    self.shared.topics().values().for_each(|carried| carried.topic.subscribe_again());
+                }
             }
         };
         self.end_transport().await;

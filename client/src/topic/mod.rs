@@ -265,6 +265,17 @@ impl Topic {
         self.state().is_closed
     }
 
+    /// Says again what is wanted, if it seems to be lost.
+    pub(crate) fn subscribe_again(&self) {
+        {
+            let mut state = self.state();
+            let again = state.subscribe_again(Instant::now()).filter(|_| !self.shared.options.is_reliable());
+            let Some(message) = again else { return };
+            state.offer(message, None, false);
+        }
+        self.shared.waiting.notify_one();
+    }
+
     /// Asks for the server's time.
     pub(crate) fn ping(&self) {
         {

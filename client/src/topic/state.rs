@@ -1,7 +1,7 @@
 //! What is known of a topic, and what waits to be sent: data only, one lock around it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use patchbay_frame::{
     ClientFrame, Filters, Message as Frame, Mode, ServerFrame, TopicError, Welcome, server_frames,
@@ -16,6 +16,8 @@ const UNREAD: usize = 4_096;
 const UNSENT: usize = 1_024;
 /// Values whose end is remembered, for what an unordered channel brings behind it.
 const ENDED: usize = 1_024;
+/// How long a snapshot may take to answer a subscription before it is said again.
+const ANSWER_TIME: Duration = Duration::from_millis(500);
 /// Pings whose answer is waited for.
 const PINGS: usize = 16;
 
@@ -42,6 +44,9 @@ pub(super) struct State {
     /// The carrier is about to take a message.
     is_sending: bool,
     pub(super) wants: Vec<Want>,
+    /// Subscriptions that no snapshot has answered, and when the last one left.
+    unanswered: u32,
+    subscribed_at: Option<Instant>,
     pub(super) unread: VecDeque<Message>,
     pub(super) errors: VecDeque<(String, String)>,
     pub(super) counters: TopicCounters,
@@ -111,7 +116,26 @@ impl State {
         self.ended.clear();
         self.told.clear();
         self.is_stale = true;
-        (!self.wants.is_empty()).then(|| subscription(&self.wants))
+        self.unanswered = 0;
+        (!self.wants.is_empty()).then(|| self.subscribe())
+    }
+
+    /// A subscription that should have been answered by now, to be said again: a channel that loses things may have lost it, and
+    /// then nobody would be seen.
+    pub(super) fn subscribe_again(&mut self, now: Instant) -> Option<Vec<u8>> {
+        let is_overdue = self.subscribed_at.is_some_and(|at| now.duration_since(at) >= ANSWER_TIME);
+        let is_interest = self.welcome.is_some_and(|welcome| welcome.settings.mode == Mode::Interest);
+        if !(self.is_carried && is_interest && is_overdue && self.unanswered > 0) {
+            return None;
+        }
+        self.unanswered = 0;
+        Some(self.subscribe())
+    }
+
+    fn subscribe(&mut self) -> Vec<u8> {
+        self.unanswered += 1;
+        self.subscribed_at = Some(Instant::now());
+        subscription(&self.wants)
     }
 
     pub(super) fn end_carrier(&mut self) {
@@ -174,7 +198,7 @@ impl State {
     pub(super) fn set_wants(&mut self, wants: Vec<Want>) -> Vec<u8> {
         self.values.retain(|(_, key), value| wants.iter().any(|want| want.matches(key, value.cell)));
         self.wants = wants;
-        subscription(&self.wants)
+        self.subscribe()
     }
 
     fn receive_message(&mut self, frame: Frame<'_>) {
@@ -217,6 +241,7 @@ impl State {
     }
 
     fn end_snapshot(&mut self) {
+        self.unanswered = self.unanswered.saturating_sub(1);
         // In *interest* each subscription has a snapshot of its own; only the first one on a carrier is of everything.
         if std::mem::take(&mut self.is_stale) {
             let told = std::mem::take(&mut self.told);
@@ -306,6 +331,20 @@ mod tests {
         state.receive(&message(2, u32::MAX, "", |_| ()), &clock);
         state.receive(&message(2, 0, "", |_| ()), &clock);
         assert_eq!(state.unread.iter().map(|it| it.sequence).collect::<Vec<_>>(), [u32::MAX, 0]);
+    }
+
+    #[test]
+    fn a_subscription_that_nobody_answers_is_said_again() {
+        let (mut state, clock) = (State::default(), ServerClock::new());
+        assert_eq!(state.begin_carrier(false), None);
+        state.receive(&welcome(Mode::Interest), &clock);
+        let said = state.set_wants(vec![Want::Key("k".into())]);
+        let now = Instant::now();
+        assert_eq!(state.subscribe_again(now), None, "too early");
+        let late = now + ANSWER_TIME;
+        assert_eq!(state.subscribe_again(late), Some(said));
+        state.receive(&snapshot_end(), &clock);
+        assert_eq!(state.subscribe_again(late + 2 * ANSWER_TIME), None, "it was answered");
     }
 
     #[test]

@@ -14,6 +14,8 @@ const WAITING_VALUES = 1_024;
 const ENDED_VALUES = 1_024;
 /** How long a new carrier waits for what the one before still brings. */
 const HANDOVER_MS = 3_000;
+/** When a subscription that was not answered is said again, after how long each time. */
+const SUBSCRIBE_AGAIN_MS = [300, 600, 1_200, 2_400, 4_800];
 /** Messages on a reliable topic that wait for room. */
 const WAITING_MESSAGES = 1_024;
 
@@ -79,6 +81,8 @@ export class Topic extends EventTarget {
   #welcome = null;
   /** What is wanted, for the next carrier. @type {import("./frame.js").Filter[]} */
   #filters = [];
+  /** Subscriptions that no snapshot has answered. */
+  #unanswered = 0;
   /** Newest sequence of each sender. @type {Map<number, number>} */
   #sequences = new Map();
   /** What the carrier before had brought already, for the messages that both bring. @type {Map<number, number> | null} */
@@ -180,7 +184,7 @@ export class Topic extends EventTarget {
   want(filters) {
     this.#filters = [...filters];
     for (const [name, { key, cell }] of this.#values) if (!filters.some((filter) => isWanted(filter, key ?? "", cell))) this.#values.delete(name);
-    if (this.#carrier?.isOpen) this.#carrier.send(encodeSubscribe(filters, { replace: true }));
+    if (this.#carrier?.isOpen) void this.#subscribe(this.#carrier);
   }
 
   /** Messages as they come. @returns {AsyncIterableIterator<TopicMessageEvent>} */
@@ -278,12 +282,32 @@ export class Topic extends EventTarget {
     this.#isStale = true;
     before?.close();
     carrier.addEventListener("drain", () => this.#drain());
-    if (this.#filters.length > 0) carrier.send(encodeSubscribe(this.#filters, { replace: true }));
+    this.#unanswered = 0;
+    if (this.#filters.length > 0) void this.#subscribe(carrier);
     const messages = early;
     early = null;
     for (const message of messages) this.#receive(message);
     this.#drain();
     this.dispatchEvent(new Event("carried"));
+  }
+
+  /**
+   * Says what is wanted. A channel that loses things may lose that too, and then nobody would be seen: it is said again until
+   * a snapshot answers.
+   * @param {Carrier} carrier
+   */
+  async #subscribe(carrier) {
+    const filters = this.#filters;
+    const say = () => carrier.send(encodeSubscribe(filters, { replace: true }));
+    this.#unanswered += 1;
+    say();
+    if (this.isReliable || carrier.isFallback || (this.#welcome?.mode ?? this.options.mode) !== "interest") return;
+    for (const ms of SUBSCRIBE_AGAIN_MS) {
+      await this.#host.wait(ms);
+      if (this.#isClosed || this.#carrier !== carrier || this.#filters !== filters || this.#unanswered === 0) return;
+      this.#unanswered = 1;
+      say();
+    }
   }
 
   /**
@@ -351,6 +375,7 @@ export class Topic extends EventTarget {
           break;
         }
         case "snapshotend":
+          this.#unanswered = Math.max(0, this.#unanswered - 1);
           // In *interest* each subscription has a snapshot of its own; only the first one on a carrier is of everything.
           if (this.#isStale) for (const name of this.#values.keys()) if (!this.#told.has(name)) this.#values.delete(name);
           this.#isStale = false;

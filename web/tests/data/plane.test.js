@@ -168,6 +168,27 @@ test("a new transport takes the topics over: what is wanted is said again, and w
   plane.close();
 });
 
+test("a subscription that may be lost is said again until a snapshot answers it", async () => {
+  const { host, world } = fakeHost();
+  const plane = new DataPlane(host);
+  const topic = plane.topic("world", { mode: "interest", ordered: false, maxRetransmits: 0 });
+  const [channel] = world.channels;
+  channel.open();
+  channel.receive(welcome(1, { mode: 2 }));
+  topic.want([{ prefix: "a" }]);
+  topic.want([{ prefix: "b" }]);
+  const subscriptions = () => channel.sent.flatMap((bytes) => [...clientFrames(bytes)]).filter(({ type }) => type === 2).length;
+  assert.equal(subscriptions(), 2);
+  // The first one was answered.
+  channel.receive(snapshotEnd);
+  await world.advance(310);
+  assert.equal(subscriptions(), 3, "what is wanted now is said again, and what was wanted before is not");
+  channel.receive(snapshotEnd);
+  await world.advance(20_000);
+  assert.equal(subscriptions(), 3);
+  plane.close();
+});
+
 test("without a path for media a topic goes over signaling, and back once there is one, without saying anything twice", async () => {
   const { host, world } = fakeHost({ hasMedia: false });
   let closed;

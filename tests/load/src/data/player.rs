@@ -19,6 +19,9 @@ use crate::signaling::Connection;
 /// At the start of a payload: when it was sent, and in which window.
 const STAMP_BYTES: usize = 9;
 
+/// A subscription without an answer is said again with the message after so many.
+const SUBSCRIBE_AGAIN_AFTER: u32 = 10;
+
 /// The one topic.
 pub(crate) const LABEL: &str = "game";
 
@@ -74,6 +77,8 @@ pub(crate) struct Player {
     channel: Option<ChannelKey>,
     is_open: bool,
     cell: Option<Cell>,
+    /// Messages since it said what it sees, until a snapshot answers: what says so may be lost.
+    unanswered: Option<u32>,
     payload: Vec<u8>,
     message: Vec<u8>,
     buffer: Vec<u8>,
@@ -110,6 +115,7 @@ impl Player {
             channel: None,
             is_open: false,
             cell: None,
+            unanswered: None,
             payload: vec![0; payload_bytes.max(STAMP_BYTES)],
             message: Vec::new(),
             buffer: vec![0; 2_048],
@@ -167,8 +173,11 @@ impl Player {
             walk.cell()
         });
         if self.opening.is_framed() {
-            if let Some(cell) = cell.filter(|cell| self.cell != Some(*cell)) {
+            let is_overdue = self.unanswered.is_some_and(|since| since >= SUBSCRIBE_AGAIN_AFTER);
+            self.unanswered = self.unanswered.map(|since| since + 1);
+            if let Some(cell) = cell.filter(|cell| is_overdue || self.cell != Some(*cell)) {
                 self.cell = Some(cell);
+                self.unanswered = Some(0);
                 let area = [Filter::Area(Walk::sight(cell))];
                 ClientFrame::Subscribe { replace: true, filters: Filters::List(&area) }
                     .write(&mut self.message);
@@ -241,6 +250,7 @@ impl Player {
                             Ok(ServerFrame::Error { code, text }) => {
                                 self.failure = Some(format!("the topic says {code:?}: {text}"));
                             }
+                            Ok(ServerFrame::SnapshotEnd) => self.unanswered = None,
                             Ok(_) => {}
                             Err(error) => self.failure = Some(format!("a frame: {error}")),
                         }
