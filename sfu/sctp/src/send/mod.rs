@@ -1,5 +1,6 @@
 //! What goes out: messages become DATA chunks, which are repeated until they have arrived or are given up.
 
+mod chunk;
 mod outstanding;
 mod round_trip;
 mod window;
@@ -9,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use bytes::{BufMut, Bytes};
 
-pub use self::outstanding::Limit;
-use self::outstanding::{NewChunk, Outstanding, Sent};
+use self::chunk::Chunk;
+pub use self::chunk::Limit;
+use self::outstanding::Outstanding;
 use self::round_trip::RoundTrip;
 use self::window::Window;
 use crate::packet::{
@@ -331,7 +333,7 @@ impl Sender {
         let is_end = front.message.payload.is_empty();
         let begins = if std::mem::take(&mut front.is_whole) { BEGINS } else { 0 };
         let flags = begins | if is_end { ENDS } else { 0 } | if front.ssn.is_none() { UNORDERED } else { 0 };
-        let chunk = NewChunk {
+        let chunk = Chunk {
             message: front.number,
             stream: front.message.stream,
             ssn: front.ssn,
@@ -360,8 +362,8 @@ impl Sender {
     /// Writes a chunk once more. Says whether there was room.
     fn write_again(&mut self, now: Instant, packet: &mut Builder, tsn: Tsn, is_urgent: bool) -> bool {
         let room = packet.room().saturating_sub(DATA_HEADER_BYTES);
-        let Some(chunk) = self.outstanding.repeat(now, self.packets, tsn, room) else { return false };
-        let Sent { stream, ssn, ppid, flags, payload, .. } = chunk;
+        let Some(sent) = self.outstanding.repeat(now, self.packets, tsn, room) else { return false };
+        let Chunk { stream, ssn, ppid, flags, payload, .. } = &sent.chunk;
         put_data(packet, flags | IMMEDIATE, tsn, (*stream, ssn.unwrap_or(0), *ppid), payload);
         self.sent_at = Some((now, is_urgent));
         true

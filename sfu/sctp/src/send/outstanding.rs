@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::chunk::Chunk;
 use crate::packet::{DATA_HEADER_BYTES, ENDS};
 use crate::tsn::Tsn;
 
@@ -12,23 +13,6 @@ use crate::tsn::Tsn;
 const PACKET_THRESHOLD: u64 = 3;
 /// The same on a path that is seen to change the sequence.
 const MAX_PACKET_THRESHOLD: u64 = 64;
-
-/// How often, and until when, a message is sent.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Limit {
-    /// At most so many times more than once.
-    pub max_retransmits: Option<u32>,
-    /// Not after this.
-    pub expires: Option<Instant>,
-}
-
-impl Limit {
-    /// Whether what was sent so often may be sent again.
-    fn allows(&self, now: Instant, transmissions: u32) -> bool {
-        self.max_retransmits.is_none_or(|most| transmissions <= most)
-            && self.expires.is_none_or(|at| now < at)
-    }
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -42,15 +26,7 @@ enum State {
 /// A chunk and what became of it.
 #[derive(Debug)]
 pub(crate) struct Sent {
-    /// Counts messages: all chunks of one are given up together.
-    pub(crate) message: u64,
-    pub(crate) stream: u16,
-    pub(crate) ssn: Option<u16>,
-    pub(crate) ppid: u32,
-    /// Of the DATA chunk.
-    pub(crate) flags: u8,
-    pub(crate) payload: Bytes,
-    pub(crate) limit: Limit,
+    pub(crate) chunk: Chunk,
     state: State,
     bytes: usize,
     transmissions: u32,
@@ -157,19 +133,13 @@ impl Outstanding {
     }
 
     /// A chunk leaves for the first time.
-    pub(crate) fn push(&mut self, now: Instant, packet: u64, chunk: NewChunk) -> Tsn {
+    pub(crate) fn push(&mut self, now: Instant, packet: u64, chunk: Chunk) -> Tsn {
         let tsn = self.next();
         let bytes = chunk.payload.len() + DATA_HEADER_BYTES;
         self.books.in_flight += bytes;
         self.flight.push_back((packet, tsn));
         self.chunks.push_back(Sent {
-            message: chunk.message,
-            stream: chunk.stream,
-            ssn: chunk.ssn,
-            ppid: chunk.ppid,
-            flags: chunk.flags,
-            payload: chunk.payload,
-            limit: chunk.limit,
+            chunk,
             state: State::InFlight,
             bytes,
             transmissions: 1,
@@ -261,7 +231,7 @@ impl Outstanding {
 
     /// The last chunk in flight that may be sent once more, to find out what of the others has arrived.
     pub(crate) fn probe(&self, now: Instant) -> Option<Tsn> {
-        let may = |it: &Sent| it.limit.allows(now, it.transmissions);
+        let may = |it: &Sent| it.chunk.limit.allows(now, it.transmissions);
         let mut latest = self.flight.iter().rev();
         latest.find(|it| self.in_flight_as(**it).is_some_and(may)).map(|(_, tsn)| *tsn)
     }
@@ -286,7 +256,7 @@ impl Outstanding {
     /// A chunk that is sent once more, in packet `packet`: its payload must not exceed `room`.
     pub(crate) fn repeat(&mut self, now: Instant, packet: u64, tsn: Tsn, room: usize) -> Option<&Sent> {
         let at = usize::try_from(tsn.checked_sub(self.base)?).ok()?;
-        let chunk = self.chunks.get_mut(at).filter(|it| it.payload.len() <= room)?;
+        let chunk = self.chunks.get_mut(at).filter(|it| it.chunk.payload.len() <= room)?;
         if matches!(chunk.state, State::Acknowledged | State::Abandoned) {
             return None;
         }
@@ -304,7 +274,7 @@ impl Outstanding {
         while let Some(tsn) = self.books.lost.first().copied() {
             let at = (tsn - self.base) as usize;
             let chunk = self.chunks.get(at)?;
-            if chunk.limit.expires.is_none_or(|expires| now < expires) {
+            if chunk.chunk.limit.expires.is_none_or(|expires| now < expires) {
                 return Some(tsn);
             }
             self.abandon(at);
@@ -314,16 +284,16 @@ impl Outstanding {
 
     /// Gives up all chunks of the message that the chunk at a place is of.
     fn abandon(&mut self, at: usize) {
-        let Some(message) = self.chunks.get(at).map(|it| it.message) else { return };
-        let before = self.chunks.iter().take(at).rev().take_while(|it| it.message == message).count();
+        let Some(message) = self.chunks.get(at).map(|it| it.chunk.message) else { return };
+        let before = self.chunks.iter().take(at).rev().take_while(|it| it.chunk.message == message).count();
         let tsns = self.base + (at - before) as u64..;
-        let chunks = self.chunks.iter_mut().skip(at - before).take_while(|it| it.message == message);
+        let chunks = self.chunks.iter_mut().skip(at - before).take_while(|it| it.chunk.message == message);
         for (tsn, chunk) in tsns.zip(chunks) {
             self.books.strike(chunk, tsn);
             if matches!(chunk.state, State::InFlight | State::Lost) {
-                self.books.released.push((chunk.stream, chunk.payload.len()));
+                self.books.released.push((chunk.chunk.stream, chunk.chunk.payload.len()));
             }
-            chunk.payload = Bytes::new();
+            chunk.chunk.payload = Bytes::new();
             chunk.state = State::Abandoned;
         }
         self.advance();
@@ -333,18 +303,20 @@ impl Outstanding {
     /// told even if everything before has arrived.
     pub(crate) fn close_abandoned(&mut self, now: Instant, message: u64) -> bool {
         let Some(last) =
-            self.chunks.back().filter(|it| it.message == message && it.state == State::Abandoned)
+            self.chunks.back().filter(|it| it.chunk.message == message && it.state == State::Abandoned)
         else {
             return false;
         };
         let end = Sent {
-            message,
-            stream: last.stream,
-            ssn: last.ssn,
-            ppid: last.ppid,
-            flags: last.flags | ENDS,
-            payload: Bytes::new(),
-            limit: last.limit,
+            chunk: Chunk {
+                message,
+                stream: last.chunk.stream,
+                ssn: last.chunk.ssn,
+                ppid: last.chunk.ppid,
+                flags: last.chunk.flags | ENDS,
+                payload: Bytes::new(),
+                limit: last.chunk.limit,
+            },
             state: State::Abandoned,
             bytes: 0,
             transmissions: 0,
@@ -359,7 +331,7 @@ impl Outstanding {
     /// Gives up a message of which not everything was sent.
     pub(crate) fn abandon_last(&mut self, message: u64) {
         if let Some(at) = self.chunks.len().checked_sub(1)
-            && self.chunks.get(at).is_some_and(|it| it.message == message)
+            && self.chunks.get(at).is_some_and(|it| it.chunk.message == message)
         {
             self.abandon(at);
         }
@@ -373,14 +345,14 @@ impl Outstanding {
     /// Ordered streams of what was given up, and the last number in each.
     pub(crate) fn skipped(&self) -> BTreeMap<u16, u16> {
         let given_up = self.chunks.iter().take((self.forward - self.base) as usize);
-        given_up.filter_map(|it| Some((it.stream, it.ssn?))).collect()
+        given_up.filter_map(|it| Some((it.chunk.stream, it.chunk.ssn?))).collect()
     }
 
     /// Streams have begun anew behind a TSN: of what was given up before it, the peer must not skip those numbers once more.
     pub(crate) fn forget_numbers(&mut self, streams: &[u16], last: Tsn) {
         for chunk in self.chunks.iter_mut().take((last + 1).saturating_sub(self.base) as usize) {
-            if streams.contains(&chunk.stream) {
-                chunk.ssn = None;
+            if streams.contains(&chunk.chunk.stream) {
+                chunk.chunk.ssn = None;
             }
         }
     }
@@ -399,7 +371,7 @@ impl Outstanding {
     fn lose(&mut self, now: Instant, tsn: Tsn) {
         let at = (tsn - self.base) as usize;
         let Some(chunk) = self.chunks.get_mut(at) else { return };
-        if chunk.limit.allows(now, chunk.transmissions) {
+        if chunk.chunk.limit.allows(now, chunk.transmissions) {
             self.books.strike(chunk, tsn);
             self.books.lost.insert(tsn);
             chunk.state = State::Lost;
@@ -411,7 +383,7 @@ impl Outstanding {
 
 impl Books {
     fn note_arrived(&mut self, chunk: &mut Sent, tsn: Tsn, now: Instant, round_trip: Duration) {
-        self.released.push((chunk.stream, chunk.payload.len()));
+        self.released.push((chunk.chunk.stream, chunk.chunk.payload.len()));
         let is_repeated_late =
             chunk.transmissions > 1 && now.saturating_duration_since(chunk.sent_at) < round_trip / 2;
         if chunk.state == State::Lost || is_repeated_late {
@@ -419,7 +391,7 @@ impl Books {
             self.threshold = (self.threshold * 2).min(MAX_PACKET_THRESHOLD);
         }
         self.strike(chunk, tsn);
-        chunk.payload = Bytes::new();
+        chunk.chunk.payload = Bytes::new();
         chunk.state = State::Acknowledged;
     }
 
@@ -433,16 +405,4 @@ impl Books {
             State::Acknowledged | State::Abandoned => {}
         }
     }
-}
-
-/// A chunk that is to leave.
-#[derive(Debug)]
-pub(crate) struct NewChunk {
-    pub(crate) message: u64,
-    pub(crate) stream: u16,
-    pub(crate) ssn: Option<u16>,
-    pub(crate) ppid: u32,
-    pub(crate) flags: u8,
-    pub(crate) payload: Bytes,
-    pub(crate) limit: Limit,
 }
