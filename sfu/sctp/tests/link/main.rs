@@ -68,9 +68,7 @@ fn what_is_reliable_arrives_whole_and_in_order() {
         assert_eq!(received, expected, "{loss}");
         assert_eq!((world.ends[0].in_flight_bytes(), world.ends[0].pending_bytes()), (0, 0));
         let bytes: usize = expected.values().flatten().map(Bytes::len).sum();
-        let released =
-            world.events[0].iter().map(|it| if let Event::Released { bytes, .. } = it { *bytes } else { 0 });
-        assert_eq!(released.sum::<usize>(), bytes);
+        assert_eq!(world.released_bytes(0), bytes);
     }
 }
 
@@ -122,9 +120,7 @@ fn what_has_expired_is_given_up_half_way() {
     world.ends[0].send(message(1, "next", true, Limit::default()));
     world.settle();
     assert_eq!(world.messages(1), [(1, Bytes::from("next"))]);
-    let released =
-        world.events[0].iter().map(|it| if let Event::Released { bytes, .. } = it { *bytes } else { 0 });
-    assert_eq!(released.sum::<usize>(), MAX_MESSAGE_BYTES + 4);
+    assert_eq!(world.released_bytes(0), MAX_MESSAGE_BYTES + 4);
 }
 
 #[test]

@@ -142,9 +142,8 @@ fn check(seed: u64) {
             compare(done, &seen);
         }
         let bytes = |it: &Done| if let Done::Sent { bytes, .. } = it { *bytes } else { 0 };
-        let released = |it: &Event| if let Event::Released { bytes, .. } = it { *bytes } else { 0 };
         assert_eq!(
-            world.events[at].iter().map(released).sum::<usize>(),
+            world.released_bytes(at),
             done.values().flatten().map(bytes).sum::<usize>(),
             "bytes released and sent"
         );

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use patchbay_sctp::{Association, Event, Limit};
+use patchbay_sctp::{Association, Limit};
 
 use crate::world::{CLEAN, MAX_MESSAGE_BYTES, World, message};
 
@@ -109,9 +109,7 @@ fn what_is_given_up_half_way_is_not_gone_on_with() {
     world.ends[0].send(message(1, "next", true, Limit::default()));
     world.settle();
     assert_eq!(world.messages(1), [(1, Bytes::from("next"))]);
-    let released =
-        world.events[0].iter().map(|it| if let Event::Released { bytes, .. } = it { *bytes } else { 0 });
-    assert_eq!(released.sum::<usize>(), MAX_MESSAGE_BYTES + 4);
+    assert_eq!(world.released_bytes(0), MAX_MESSAGE_BYTES + 4);
 }
 
 #[test]

@@ -150,6 +150,12 @@ impl World {
         }
     }
 
+    /// Bytes that an end was told of as arrived or given up.
+    pub(crate) fn released_bytes(&self, at: usize) -> usize {
+        let of = |it: &Event| if let Event::Released { bytes, .. } = it { *bytes } else { 0 };
+        self.events[at].iter().map(of).sum()
+    }
+
     pub(crate) fn messages(&self, at: usize) -> Vec<(u16, Bytes)> {
         let of = |it: &Event| match it {
             Event::Message { stream, payload, .. } => Some((*stream, payload.clone())),

@@ -82,8 +82,10 @@ impl Channel {
 
     /// How often, and until when, SCTP sends a message of this channel.
     pub(super) fn limit(&self, waiting: &Waiting) -> Limit {
+        if waiting.is_kept {
+            return Limit::default();
+        }
         match self.info.reliability {
-            _ if waiting.is_kept => Limit::default(),
             Reliability::Reliable => Limit::default(),
             Reliability::MaxRetransmits(count) => Limit { max_retransmits: Some(count), expires: None },
             Reliability::MaxLifetimeMs(ms) => {
